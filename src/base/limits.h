@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * limits.h - everything that a peer, a user or a file can make larger, and every size that bounds
+ * memory, in one place, with the reason. Changing a number that goes over the wire (marked WIRE)
+ * needs a new protocol version.
+ */
+#ifndef RESILVER_BASE_LIMITS_H
+#define RESILVER_BASE_LIMITS_H
+
+#define KIB 1024ULL
+#define MIB (1024ULL * KIB)
+#define GIB (1024ULL * MIB)
+#define TIB (1024ULL * GIB)
+
+/* --- text ------------------------------------------------------------------------------------ */
+#define ERROR_MESSAGE_MAX 640 /* a sentence with a path in it */
+#define ERROR_DISK_MAX 256    /* a disk's name as its user wrote it, cut if longer */
+#define PATH_TEXT_MAX 4096    /* Linux PATH_MAX; WIRE: a path or export name in OPEN */
+
+/* --- geometry (DESIGN: leaf and node are the two sizes of digest), WIRE ---------------------- */
+#define PAGE_BYTES (4 * KIB)
+#define LEAF_BYTES (64 * KIB)
+#define PAGES_PER_LEAF 16U
+#define LEAVES_PER_NODE 32U
+#define NODE_BYTES (LEAVES_PER_NODE * LEAF_BYTES) /* 2 MiB */
+
+/* disks of one session: QEMU's virtio-blk users have fewer; keeps tables small */
+#define DISKS_MAX 64U
+
+/* bytes; keeps node and leaf numbers of all disks together far from 2^64 */
+#define DISK_SIZE_MAX (1ULL << 60)
+
+/* --- reading --------------------------------------------------------------------------------- */
+/* one read: four leaves; stays in the second-level cache while it is hashed */
+#define READ_BYTES (256 * KIB)
+
+#define SCAN_NODES_MAX 8U  /* nodes being read at once */
+#define SCAN_READS_MAX 32U /* reads in flight from a device: 8 MiB, enough for 1.5 GB/s at 5 ms */
+
+/* reads in flight while the page cache answers: more would only spoil the CPU cache */
+#define SCAN_READS_CACHED 2U
+
+#define EXTENTS_MAX 256U /* extents asked for in one request */
+
+/* --- the session's windows ------------------------------------------------------------------- */
+/* WIRE: nodes that the target may report beyond DONE: 4 GiB of disk, 1.1 MiB of digests */
+#define WINDOW_NODES_MAX 2048U
+
+#define NODES_PER_FRAME_MAX 64U  /* WIRE: node digests in one NODES message */
+#define WANTS_PER_FRAME_MAX 256U /* WIRE: nodes or leaves named in one WANT message */
+#define DONE_EVERY_NODES 64U     /* a DONE message at least this often */
+
+/* --- frames, WIRE ---------------------------------------------------------------------------- */
+#define FRAME_HEADER_BYTES 8U
+#define FRAME_TAG_BYTES 16U
+
+/* bounds every message; OPEN with 64 long paths is the largest */
+#define FRAME_PAYLOAD_MAX (72 * KIB * 4)
+
+#define PROTOCOL_VERSION 1U
+#define OUTBOX_HIGH_BYTES (2 * MIB) /* above this the session reads no more data to ship */
+#define OUTBOX_MAX_BYTES (16 * MIB) /* hard end of what waits for the link */
+
+/* --- the target's stage ---------------------------------------------------------------------- */
+#define STAGE_BATCH_LEAVES 128U /* 8 MiB written, flushed, verified and recorded together */
+#define STAGE_BATCHES 3U        /* one filling, one being written, one being verified */
+
+/* a batch is written out after this many nodes even if not full (2 GiB compared) */
+#define STAGE_BATCH_NODES 1024U
+
+/* DESIGN P5: at most this much is sent again after an interruption */
+#define CHECKPOINT_BYTES (64 * MIB)
+
+/* a checkpoint after this many nodes (512 MiB) when nothing is being written */
+#define CHECKPOINT_NODES 256U
+
+#define CHECKPOINT_RECORD_MAX (16 * KIB)
+
+/* --- time ------------------------------------------------------------------------------------ */
+/* from accept or connect to both HELLOs; a stalled peer holds a slot no longer */
+#define HANDSHAKE_TIMEOUT_S 10U
+
+/* nothing at all from the peer for this long while it owes something: it is gone */
+#define PEER_SILENT_S 30U
+
+#define HELPER_START_S 10U     /* qemu-nbd until its socket answers */
+#define HELPER_END_S 5U        /* after SIGTERM, before SIGKILL */
+#define HELPER_RUN_S 120U      /* one qemu-img command; shrinking a large image takes longest */
+#define LISTEN_SESSIONS_MAX 8U /* sessions of one `resilver serve --listen` at a time */
+
+/* --- command line ---------------------------------------------------------------------------- */
+#define HOST_TEXT_MAX 256     /* a host name: DNS allows 253 characters */
+#define USER_TEXT_MAX 128     /* a login name, with a domain */
+#define PORT_TEXT_MAX 6       /* "65535" */
+#define EXPORT_NAME_MAX 128   /* the name of an export of `resilver serve` */
+#define EXPORTS_MAX 256U      /* exports of one `resilver serve` */
+#define ALLOW_MAX 64U         /* certificate names that one `resilver serve` lets in */
+#define COMMAND_WORDS_MAX 64U /* words of --ssh */
+
+/* --- NBD servers and helper processes -------------------------------------------------------- */
+#define NBD_COMMANDS_MAX 8U           /* in flight: one connection is fastest with these two */
+#define NBD_COMMAND_BYTES (256 * KIB) /* one read or write; QEMU takes at most 32 MiB */
+#define NBD_ZERO_BYTES (32 * MIB)     /* one write-zeroes */
+#define NBD_STATUS_BYTES (2 * GIB)    /* one block-status: the length field has 32 bits */
+#define HELPER_REASON_BYTES 1024U     /* the last words of a helper process, for our error */
+#define HELPER_OUTPUT_MAX (1 * MIB)   /* what qemu-img says of one image, as JSON */
+#define IMAGE_CHAIN_MAX 64U           /* layers of an image: more is a loop or unusably slow */
+
+#endif

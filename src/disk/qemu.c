@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "disk/qemu.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "disk/helper.h"
+
+#define SIZE_TEXT_MAX 24
+
+/* --- its errors in our words ----------------------------------------------------------------- */
+
+/* What follows the last `mark` in text, or text. */
+static const char *after_last(const char *text, const char *mark)
+{
+    for (const char *found; (found = strstr(text, mark)) != NULL;) {
+        text = found + strlen(mark);
+    }
+    return text;
+}
+
+/*
+ * "qemu-img: Could not open 'PATH': Could not open 'PATH': Invalid argument" says "Invalid
+ * argument"; a helper repeats its whole option before that, which ends with "}: ".
+ */
+static const char *plain_words(const char *reason)
+{
+    static const char *const openings[] = {"qemu-img: Could not open '", "Could not open '",
+                                           "qemu-nbd: Failed to blk_new_open '"};
+    const char *text = after_last(reason, "}: ");
+
+    for (size_t i = 0; i < ARRAY_COUNT(openings);) {
+        const char *end = strstr(text, "': ");
+        if (strncmp(text, openings[i], strlen(openings[i])) == 0 && end != NULL) {
+            text = end + strlen("': ");
+            i = 0;
+        } else {
+            i++;
+        }
+    }
+    return text[0] == '\0' ? "it gave no reason" : text;
+}
+
+int qemu_fail(const char *path, enum disk_format format, const char *reason, struct error *err)
+{
+    if (strstr(reason, "Failed to get ") != NULL && strstr(reason, " lock") != NULL) {
+        return fail(err, ERR_WRONG_STATE, 0,
+                    "%s is in use by a VM: stop it, or take a snapshot of it and use that (QEMU "
+                    "says that another program has the image locked)",
+                    path);
+    }
+    if (strstr(reason, strerror(ENOSPC)) != NULL) {
+        return fail(err, ERR_LIMIT, ENOSPC, "there is no room for %s", path);
+    }
+    return fail(err, ERR_USAGE, 0,
+                "%s cannot be used as a %s image (name its format if it is of another one): %s",
+                path, disk_format_name(format), plain_words(reason));
+}
+
+/* --- qemu-img -------------------------------------------------------------------------------- */
+
+static int image_command(char *const argv[], const char *path, enum disk_format format,
+                         struct helper_result *out, struct error *err)
+{
+    struct error cause = {.kind = ERR_NONE};
+
+    if (helper_run(argv, HELPER_RUN_S, out, &cause) != 0) {
+        if (cause.errnum == ENOENT) {
+            return fail(err, ERR_IO, 0,
+                        "%s is a %s image, for which qemu-img is needed: install qemu-utils", path,
+                        disk_format_name(format));
+        }
+        return fail(err, cause.kind, 0, "cannot look at %s: %s", path, cause.message);
+    }
+    if (out->exit_status != 0) {
+        int result = qemu_fail(path, format, out->reason, err);
+        helper_result_done(out);
+        return result;
+    }
+    return 0;
+}
+
+/* A copy of a string member, NULL if there is none; *ok becomes false when memory is short. */
+static char *member_text(const json_t *object, const char *key, bool *ok)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    char *copy = text == NULL ? NULL : strdup(text);
+
+    *ok = *ok && (text == NULL || copy != NULL);
+    return copy;
+}
+
+static int parse_image(const char *path, const json_t *root, struct qemu_image *out,
+                       struct error *err)
+{
+    json_int_t size_bytes = json_integer_value(json_object_get(root, "virtual-size"));
+    const json_t *specific = json_object_get(root, "format-specific");
+    bool ok = true;
+
+    if (!json_is_integer(json_object_get(root, "virtual-size")) || size_bytes < 0) {
+        return fail(err, ERR_IO, 0, "qemu-img gives no size for %s", path);
+    }
+    struct qemu_image image = {.size_bytes = (uint64_t)size_bytes};
+    image.backing_path = member_text(root, "full-backing-filename", &ok);
+    if (image.backing_path == NULL) {
+        image.backing_path = member_text(root, "backing-filename", &ok);
+    }
+    image.backing_format = member_text(root, "backing-filename-format", &ok);
+    image.data_path = member_text(json_object_get(specific, "data"), "data-file", &ok);
+    if (!ok) {
+        qemu_image_done(&image);
+        return fail(err, ERR_LIMIT, ENOMEM, "cannot look at %s", path);
+    }
+    *out = image;
+    return 0;
+}
+
+int qemu_image_read(const char *path, enum disk_format format, struct qemu_image *out,
+                    struct error *err)
+{
+    char *const argv[] = {
+        "qemu-img",   "info", "--output=json", "-f", (char *)disk_format_name(format),
+        (char *)path, NULL};
+    struct helper_result result = {.output = NULL};
+
+    if (image_command(argv, path, format, &result, err) != 0) {
+        return -1;
+    }
+    json_t *root = json_loadb(result.output, result.output_bytes, 0, NULL);
+    int status = root == NULL ? fail(err, ERR_IO, 0, "qemu-img says of %s what is no JSON", path)
+                              : parse_image(path, root, out, err);
+    json_decref(root);
+    helper_result_done(&result);
+    return status;
+}
+
+void qemu_image_done(struct qemu_image *image)
+{
+    free(image->backing_path);
+    free(image->backing_format);
+    free(image->data_path);
+    *image = (struct qemu_image){.size_bytes = 0};
+}
+
+static int image_command_quiet(char *const argv[], const char *path, enum disk_format format,
+                               struct error *err)
+{
+    struct helper_result result = {.output = NULL};
+
+    if (image_command(argv, path, format, &result, err) != 0) {
+        return -1;
+    }
+    helper_result_done(&result);
+    return 0;
+}
+
+int qemu_image_create(const char *path, enum disk_format format, uint64_t size_bytes,
+                      struct error *err)
+{
+    char size_text[SIZE_TEXT_MAX];
+    char *const argv[] = {"qemu-img",   "create",  "-q", "-f", (char *)disk_format_name(format),
+                          (char *)path, size_text, NULL};
+
+    (void)snprintf(size_text, sizeof size_text, "%llu", (unsigned long long)size_bytes);
+    return image_command_quiet(argv, path, format, err);
+}
+
+int qemu_image_resize(const char *path, enum disk_format format, uint64_t size_bytes, bool shrink,
+                      struct error *err)
+{
+    char size_text[SIZE_TEXT_MAX];
+    char *const grow_argv[] = {
+        "qemu-img",   "resize",  "-q", "-f", (char *)disk_format_name(format),
+        (char *)path, size_text, NULL};
+    char *const shrink_argv[] = {"qemu-img",   "resize",  "-q",
+                                 "--shrink",   "-f",      (char *)disk_format_name(format),
+                                 (char *)path, size_text, NULL};
+
+    (void)snprintf(size_text, sizeof size_text, "%llu", (unsigned long long)size_bytes);
+    return image_command_quiet(shrink ? shrink_argv : grow_argv, path, format, err);
+}

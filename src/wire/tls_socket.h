@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * tls_socket.h - the TCP socket below a TLS link, as OpenSSL sees it: reads come straight from the
+ * socket, written records are gathered and sent together.
+ *
+ * OpenSSL's own socket BIO sends every record of 16 KiB by a write(2) of its own, which may raise
+ * SIGPIPE.
+ */
+#ifndef RESILVER_WIRE_TLS_SOCKET_H
+#define RESILVER_WIRE_TLS_SOCKET_H
+
+#include <openssl/bio.h>
+
+#include "base/attributes.h"
+#include "base/limits.h"
+#include "base/span.h"
+
+/* What one send carries: sixteen full records. Measured on loopback, see link_tls.c. */
+#define TLS_SOCKET_BATCH_BYTES (256 * KIB)
+
+/* What OpenSSL reads ahead by one recv. */
+#define TLS_SOCKET_READ_BYTES (256 * KIB)
+
+struct tls_socket {
+    int fd;             /* owned; -1: none */
+    struct span gather; /* owned: gather.at[sent_bytes .. filled_bytes - 1] waits to be sent */
+    size_t sent_bytes;
+    size_t filled_bytes;
+    int errnum;     /* why the last recv or send failed; 0: it did not */
+    bool has_ended; /* the peer's direction has ended, as far as TCP knows */
+};
+
+/* tls_socket_init - takes fd, non-blocking. Returns -1 when there is no memory; fd is taken then,
+ * too. */
+MUST_CHECK int tls_socket_init(struct tls_socket *s, int fd);
+void tls_socket_done(struct tls_socket *s);
+
+/* tls_socket_bio - for SSL_set_bio(); s must outlive it. NULL: no memory. */
+BIO *tls_socket_bio(struct tls_socket *s);
+
+/* tls_socket_flush - send what was gathered. 1: all is sent, 0: the socket takes no more now, -1:
+ * failed (errnum). */
+int tls_socket_flush(struct tls_socket *s);
+
+static inline bool tls_socket_is_flushed(const struct tls_socket *s)
+{
+    return s->sent_bytes == s->filled_bytes;
+}
+
+#endif

@@ -355,8 +355,7 @@ static int serve_connection(struct serve *serve, struct tls_context *tls, int fd
     return result < 0 ? COMMAND_FAILED : COMMAND_DONE;
 }
 
-/* --- listening
- * ------------------------------------------------------------------------------------ */
+/* --- listening ------------------------------------------------------------------------------- */
 
 static void start_session(struct serve *serve, struct tls_context *tls, struct listener *listener,
                           struct children *children, int fd)
@@ -486,8 +485,7 @@ static int serve_listen(struct serve *serve)
     return status;
 }
 
-/* --- the command line
- * ------------------------------------------------------------------------------ */
+/* --- the command line ------------------------------------------------------------------------ */
 
 static int add_allowed(struct serve *serve, const char *name, struct error *err)
 {

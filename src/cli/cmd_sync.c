@@ -192,8 +192,7 @@ static int open_targets(void *context, const struct session_open *open, struct l
     return 0;
 }
 
-/* --- progress and result
- * -------------------------------------------------------------------------- */
+/* --- progress and result --------------------------------------------------------------------- */
 
 static void fill_disk(struct report_disk *to, const struct disk_progress *from)
 {
@@ -268,8 +267,7 @@ static void close_live(struct sync *sync)
     }
 }
 
-/* --- reaching the other end
- * ------------------------------------------------------------------------- */
+/* --- reaching the other end ------------------------------------------------------------------ */
 
 /* The remote shell sees fixed words only: paths travel inside the session. --remote-path is the
  * user's own word there. */
@@ -326,8 +324,7 @@ static const struct endpoint *remote_endpoint(const struct sync *sync)
     return sync->role == ROLE_SOURCE ? &first->target : &first->source;
 }
 
-/* --- one session
- * -------------------------------------------------------------------------------------- */
+/* --- one session ----------------------------------------------------------------------------- */
 
 static uint32_t session_flags(const struct sync_settings *settings)
 {
@@ -469,8 +466,7 @@ static int run_once(struct sync *sync, struct progress *out, struct error *err)
     return result;
 }
 
-/* --- cutting a target
- * ------------------------------------------------------------------------------------ */
+/* --- cutting a target ------------------------------------------------------------------------ */
 
 /* One line from the terminal, without its end; waits until it comes or the program is told to stop.
  */
@@ -528,8 +524,7 @@ static int confirm_cut(struct sync *sync, struct error *err)
     return 0;
 }
 
-/* --- the whole run
- * ------------------------------------------------------------------------------------------ */
+/* --- the whole run --------------------------------------------------------------------------- */
 
 /* How the disks are named in the session. For an export no format is given (check_settings). */
 static void fill_names(struct sync *sync)
@@ -589,8 +584,7 @@ static int show_result(const struct sync *sync)
     return command_finish(report_is_different(&sync->report) ? COMMAND_DIFFERENT : COMMAND_DONE);
 }
 
-/* --- the command line
- * ------------------------------------------------------------------------------------------ */
+/* --- the command line ------------------------------------------------------------------------ */
 
 static int parse_format(const char *text, enum disk_format *out, struct error *err)
 {

@@ -201,7 +201,10 @@ static struct ring_step data_step(struct file_disk *d, struct disk_request *requ
     bool may_direct = request->op != DISK_READ || !d->cache.is_blind;
     struct ring_step step = transfer_step(d, request, op, rest, may_direct);
 
-    if (request->op == DISK_READ_MEDIUM && request->driver_result == METHOD_BUFFERED) {
+    if (request->op == DISK_READ_MEDIUM) {
+        /* Even with O_DIRECT: some file systems take the flag and read the cache nevertheless (ext4
+         * with data=journal, btrfs with compression, ZFS). Where there is nothing to drop it costs
+         * next to nothing. */
         page_cache_drop(&d->cache, step.offset_bytes, step.data.len_bytes);
     }
     return step;

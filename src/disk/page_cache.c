@@ -22,7 +22,8 @@
 #define WINDOW_BYTES (1 * GIB)
 #define STREAK_TRUSTED 8U
 #define STREAK_PROBE 16U
-#define PAGES_ASKED_MAX 256U /* of 4 KiB: 1 MiB, the largest request */
+#define FOLIO_BYTES_MAX (2 * MIB) /* pages are cached in naturally aligned pieces up to this */
+#define PAGES_ASKED_MAX 256U      /* of 4 KiB: 1 MiB, the largest request */
 
 /*
  * mincore(2) answers "all there" to whoever neither owns the file nor may write to it, so that the
@@ -145,14 +146,23 @@ bool page_cache_read(struct page_cache *cache, uint64_t offset_bytes, struct spa
     return true;
 }
 
+static void drop(struct page_cache *cache, uint64_t from, uint64_t to)
+{
+    /* Fails only for what is no file, and then there is nothing to drop. */
+    (void)posix_fadvise(cache->fd, (off_t)from, (off_t)(to - from), POSIX_FADV_DONTNEED);
+}
+
 void page_cache_drop(struct page_cache *cache, uint64_t offset_bytes, uint64_t len_bytes)
 {
-    /* Whole pages only, or the kernel leaves the last one alone. */
-    uint64_t whole_bytes = (len_bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    uint64_t end = offset_bytes + len_bytes;
 
-    (void)posix_fadvise(cache->fd, (off_t)offset_bytes, (off_t)whole_bytes, POSIX_FADV_DONTNEED);
-    if (!cache->is_blind && is_resident(cache, offset_bytes, len_bytes)) {
-        /* Part of a larger folio, which goes only as a whole: its length is not known to us. */
-        (void)posix_fadvise(cache->fd, 0, 0, POSIX_FADV_DONTNEED);
+    /* Whole pages only, or the kernel leaves the last one alone. */
+    drop(cache, offset_bytes, (end + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES);
+    if (!cache->is_blind && !is_resident(cache, offset_bytes, 1) &&
+        !is_resident(cache, (end - 1) / PAGE_BYTES * PAGE_BYTES, 1)) {
+        return;
     }
+    /* Its ends are parts of larger folios, which go only as a whole; or we are not told. */
+    drop(cache, offset_bytes / FOLIO_BYTES_MAX * FOLIO_BYTES_MAX,
+         (end + FOLIO_BYTES_MAX - 1) / FOLIO_BYTES_MAX * FOLIO_BYTES_MAX);
 }

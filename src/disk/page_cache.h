@@ -42,7 +42,8 @@ MUST_CHECK bool page_cache_read(struct page_cache *cache, uint64_t offset_bytes,
 
 /*
  * page_cache_drop - make a later read of this range, which must have been flushed, come from the
- * medium. Where the cache is the medium (tmpfs), or somebody holds the pages mapped, it stays.
+ * medium. Where the cache is the medium (tmpfs), or somebody holds the pages mapped, it stays; a
+ * little around the range may go as well.
  */
 void page_cache_drop(struct page_cache *cache, uint64_t offset_bytes, uint64_t len_bytes);
 

@@ -131,9 +131,7 @@ static void push_want(struct compare *compare, uint64_t node)
     compare->want_count++;
 }
 
-/* --- settling
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- settling -------------------------------------------------------------------------------- */
 
 static void feed_proof(struct compare *compare, const struct stretch *stretch)
 {
@@ -217,9 +215,7 @@ static void begin_shipping(struct compare *compare, const struct stretch *own,
     compare->ready_count++;
 }
 
-/* --- comparing
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- comparing ------------------------------------------------------------------------------- */
 
 /* Moves count nodes from own's head to the settling queue; returns where they are there. */
 static const struct stretch *move_to_settling(struct compare *compare, uint64_t count,
@@ -351,9 +347,7 @@ static void advance(struct compare *compare)
     want_ahead(compare);
 }
 
-/* --- in
- * ----------------------------------------------------------------------------------------------------------------------
- */
+/* --- in -------------------------------------------------------------------------------------- */
 
 bool compare_has_room(const struct compare *compare)
 {
@@ -419,9 +413,7 @@ int compare_peer_leaves(struct compare *compare, uint64_t node, const struct dig
     return 0;
 }
 
-/* --- out
- * -----------------------------------------------------------------------------------------------------------------------
- */
+/* --- out ------------------------------------------------------------------------------------- */
 
 bool compare_next_want(struct compare *compare, uint64_t *node)
 {

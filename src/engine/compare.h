@@ -57,9 +57,7 @@ MUST_CHECK int compare_new(const struct compare_config *config, struct compare *
                            struct error *err);
 void compare_free(struct compare *compare);
 
-/* --- in
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- in -------------------------------------------------------------------------------------- */
 
 /* compare_has_room - whether compare_own may be called. */
 bool compare_has_room(const struct compare *compare);
@@ -81,8 +79,7 @@ MUST_CHECK int compare_peer_leaves(struct compare *compare, uint64_t node,
 /* compare_shipped - a shipment (or a part of it) was handed to the link. */
 void compare_shipped(struct compare *compare, uint64_t first_leaf, uint32_t count);
 
-/* --- out (each until it says no)
- * ----------------------------------------------------------------------------------------- */
+/* --- out (each until it says no) ------------------------------------------------------------- */
 
 /* compare_next_want - a node whose leaf digests to ask the target for. */
 bool compare_next_want(struct compare *compare, uint64_t *node);

@@ -95,8 +95,7 @@ void scan_begin(struct scan *scan, uint64_t first_node)
     scan->next_node = first_node;
 }
 
-/* --- opening nodes by the extents
- * ------------------------------------------------------------------------------------ */
+/* --- opening nodes by the extents ------------------------------------------------------------ */
 
 /* Whether the extents at hand say something about this place, all of it as far as they ever will.
  */
@@ -230,9 +229,7 @@ static struct disk_request *open_slots(struct scan *scan, uint64_t read_limit)
     return NULL;
 }
 
-/* --- reading
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- reading --------------------------------------------------------------------------------- */
 
 static struct disk_request *begin_read(struct scan *scan, struct slot *slot)
 {
@@ -286,9 +283,7 @@ struct disk_request *scan_next(struct scan *scan, uint64_t read_limit)
     return NULL;
 }
 
-/* --- completing
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- completing ------------------------------------------------------------------------------ */
 
 static int complete_extents(struct scan *scan, const struct disk_request *request,
                             struct error *err)

@@ -99,9 +99,7 @@ static const struct stage_inplace *const_self(const struct stage *stage)
     return (const struct stage_inplace *)stage;
 }
 
-/* --- filling
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- filling --------------------------------------------------------------------------------- */
 
 static struct batch *filling_batch(struct stage_inplace *s)
 {
@@ -215,9 +213,7 @@ static bool inplace_zero(struct stage *stage, uint64_t first_leaf, uint32_t coun
     return true;
 }
 
-/* --- marks
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* --- marks ----------------------------------------------------------------------------------- */
 
 static void inplace_mark(struct stage *stage, const struct settled_mark *mark)
 {
@@ -263,9 +259,7 @@ static void drop_marks(struct stage_inplace *s, uint64_t up_to_node)
     s->mark_count = kept;
 }
 
-/* --- flushing
- * -----------------------------------------------------------------------------------------------------------------
- */
+/* --- flushing -------------------------------------------------------------------------------- */
 
 static bool has_batch(const struct stage_inplace *s, enum batch_state state)
 {
@@ -326,9 +320,7 @@ static void end_flush(struct stage_inplace *s)
     }
 }
 
-/* --- requests
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* --- requests -------------------------------------------------------------------------------- */
 
 /* slot numbers: the piece's batch and index, or the flush. */
 #define FLUSH_SLOT UINT32_MAX
@@ -539,9 +531,7 @@ static int inplace_complete(struct stage *stage, struct disk_request *request, s
     return 0;
 }
 
-/* --- the end
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* --- the end --------------------------------------------------------------------------------- */
 
 static void inplace_seal(struct stage *stage)
 {

@@ -26,9 +26,7 @@ struct frame {
 MUST_CHECK int channel_new(struct channel **out, struct error *err);
 void channel_free(struct channel *channel);
 
-/* --- out
- * -----------------------------------------------------------------------------------------------------------------
- */
+/* --- out ------------------------------------------------------------------------------------- */
 
 /*
  * channel_begin, channel_end - write one message: begin gives a writer over room for max_bytes of
@@ -45,9 +43,7 @@ size_t channel_room(const struct channel *channel);
 struct const_span channel_outbox(const struct channel *channel);
 void channel_sent(struct channel *channel, size_t len_bytes);
 
-/* --- in
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* --- in -------------------------------------------------------------------------------------- */
 
 /* Where the next bytes go; never empty unless frames wait to be received. */
 struct span channel_inbox(struct channel *channel);
@@ -66,9 +62,7 @@ void channel_discard(struct channel *channel);
 MUST_CHECK int channel_receive(struct channel *channel, enum session_role from, struct frame *out,
                                struct error *err);
 
-/* --- keys
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------ */
 
 /*
  * channel_set_keys - derive the session's keys (RFC 5869, HKDF with SHA-256) from the link's secret

@@ -58,8 +58,7 @@ static struct link_tls *tls_of(struct link *link)
     return (struct link_tls *)link; /* the link is the first member */
 }
 
-/* --- what went wrong
- * --------------------------------------------------------------------------------------------- */
+/* --- what went wrong ------------------------------------------------------------------------- */
 
 static int fail_ended(const struct link_tls *t, struct error *err)
 {
@@ -149,9 +148,7 @@ static int fail_tls(const struct link_tls *t, int why, struct error *err)
     return fail(err, ERR_PEER, 0, "%s: TLS failed: %s", t->link.peer, tls_refusal_reason());
 }
 
-/* --- reading
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- reading --------------------------------------------------------------------------------- */
 
 static ssize_t repeat_end(struct link_tls *t, struct error *err)
 {
@@ -203,9 +200,7 @@ static ssize_t tls_read(struct link *link, struct span into, struct error *err)
     return (ssize_t)filled; /* 0 is LINK_AGAIN; an end that was met is told by the next call */
 }
 
-/* --- writing
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- writing --------------------------------------------------------------------------------- */
 
 /*
  * The socket takes no more. If the peer has said why, that waits unread: in TLS 1.3 a client
@@ -310,8 +305,7 @@ static ssize_t tls_write(struct link *link, struct const_span bytes, struct erro
     return (ssize_t)counted; /* 0 is LINK_AGAIN */
 }
 
-/* --- the rest of the table
- * ----------------------------------------------------------------------------------------- */
+/* --- the rest of the table ------------------------------------------------------------------- */
 
 static size_t tls_poll_on(struct link *link, bool want_read, bool want_write,
                           struct pollfd fds[LINK_POLL_MAX])
@@ -375,9 +369,7 @@ static const struct link_ops tls_ops = {
     .close = tls_close,
 };
 
-/* --- beginning
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- beginning ------------------------------------------------------------------------------- */
 
 static void tls_closep(struct link_tls **t)
 {
@@ -486,9 +478,7 @@ static int finish(struct link_tls *t, struct error *err)
     return 0;
 }
 
-/* --- client
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- client ---------------------------------------------------------------------------------- */
 
 /*
  * Without what a name in a certificate cannot have: the zone of an IPv6 address ("%eth0") and the
@@ -561,9 +551,7 @@ int link_connect_tls(struct tls_context *context, const char *host, const char *
     return 0;
 }
 
-/* --- server
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- server ---------------------------------------------------------------------------------- */
 
 /* "address:port (certificate name)" */
 static void name_client(struct link_tls *t)

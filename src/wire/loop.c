@@ -62,9 +62,7 @@ static uint64_t now_ns(const struct loop *loop)
     return env_now_ns(loop->config->env);
 }
 
-/* --- actions
- * -----------------------------------------------------------------------------------------------------------------
- */
+/* --- actions --------------------------------------------------------------------------------- */
 
 static int take_facts(struct loop *loop, bool is_target, struct session_disk_facts *facts,
                       struct error *err)
@@ -237,9 +235,7 @@ static void run_step(struct loop *loop, const struct session_event *event)
     }
 }
 
-/* --- the link
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* --- the link -------------------------------------------------------------------------------- */
 
 static void end_link(struct loop *loop, const struct error *err)
 {
@@ -364,9 +360,7 @@ static bool write_link(struct loop *loop)
     return true;
 }
 
-/* --- turns
- * ------------------------------------------------------------------------------------------------------------------------
- */
+/* --- turns ----------------------------------------------------------------------------------- */
 
 static bool reap_disks(struct loop *loop)
 {
@@ -510,9 +504,7 @@ static void drive(struct loop *loop)
     }
 }
 
-/* --- entry
- * --------------------------------------------------------------------------------------------------------------------------
- */
+/* --- entry ----------------------------------------------------------------------------------- */
 
 static int give_result(struct loop *loop, struct progress *out, struct error *err)
 {

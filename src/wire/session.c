@@ -16,9 +16,7 @@
 
 #include "wire/session_internal.h"
 
-/* --- life
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 static int check_config(const struct session_config *config, struct error *err)
 {
@@ -80,9 +78,7 @@ void session_free(struct session *session)
     free(session);
 }
 
-/* --- actions
- * -----------------------------------------------------------------------------------------------------------------
- */
+/* --- actions --------------------------------------------------------------------------------- */
 
 bool session_can_act(const struct session *session)
 {
@@ -101,9 +97,7 @@ void session_submit(struct session *session, struct disk_request *request)
     session_act(session, &(struct session_action){.kind = ACTION_SUBMIT, .request = request});
 }
 
-/* --- failure
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* --- failure --------------------------------------------------------------------------------- */
 
 static bool has_failed(const struct session *session)
 {
@@ -153,9 +147,7 @@ void session_finish(struct session *session)
     session->state = SESSION_FAILED;
 }
 
-/* --- handshake
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* --- handshake ------------------------------------------------------------------------------- */
 
 static void send_hello(struct session *session)
 {
@@ -413,9 +405,7 @@ static void handle_opened(struct session *session, const struct session_event *e
     session->state = SESSION_RUNNING;
 }
 
-/* --- messages
- * ----------------------------------------------------------------------------------------------------------------------
- */
+/* --- messages -------------------------------------------------------------------------------- */
 
 static enum handled handle_fail(struct session *session, struct const_span payload,
                                 struct error *err)
@@ -536,9 +526,7 @@ static void pump(struct session *session)
     }
 }
 
-/* --- events
- * --------------------------------------------------------------------------------------------------------------------------
- */
+/* --- events ---------------------------------------------------------------------------------- */
 
 static void handle_link_end(struct session *session, const struct error *error)
 {
@@ -646,9 +634,7 @@ void session_step(struct session *session, const struct session_event *event,
     session->actions = NULL;
 }
 
-/* --- looks
- * --------------------------------------------------------------------------------------------------------------------------
- */
+/* --- looks ----------------------------------------------------------------------------------- */
 
 struct span session_inbox(struct session *session)
 {

@@ -72,9 +72,7 @@ struct session {
     struct session_actions *actions; /* borrowed during a step */
 };
 
-/* --- for the roles
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- for the roles --------------------------------------------------------------------------- */
 
 /* session_can_act - whether the step's list of actions has room. */
 bool session_can_act(const struct session *session);
@@ -101,9 +99,7 @@ MUST_CHECK int session_begin_disks(struct session *session, const uint64_t *size
 /* How many disks begin before a node: so many proofs go with it. */
 uint32_t session_proofs_before(const struct layout *layout, uint64_t node);
 
-/* --- the roles
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- the roles ------------------------------------------------------------------------------- */
 
 MUST_CHECK int source_new(struct session *session, const struct message_begin *begin,
                           struct error *err);

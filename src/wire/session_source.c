@@ -4,9 +4,11 @@
  *
  * A leaf that differs goes one of three ways:
  *   at hand   its bytes were just read for hashing and the target's digest is known: shipped from
- * that buffer again     it is read a second time into a ship's buffer, checked against the digest
- * of the first time, and shipped refined   on a thin link its page digests are asked for first, and
- * only the pages that differ are shipped
+ *             that buffer
+ *   again     it is read a second time into a ship's buffer, checked against the digest of the
+ *             first time, and shipped
+ *   refined   on a thin link its page digests are asked for first, and only the pages that differ
+ *             are shipped
  *
  * Invariants:
  * 1. What is shipped has the digest that goes with it and that goes into the proof: a source that
@@ -114,9 +116,7 @@ void source_free(struct source *source)
     free(source);
 }
 
-/* --- shipping
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- shipping -------------------------------------------------------------------------------- */
 
 static bool decides(enum session_when when, bool is_thin)
 {
@@ -178,9 +178,7 @@ static bool outbox_is_high(const struct session *session)
     return channel_outbox(session->channel).len_bytes >= OUTBOX_HIGH_BYTES;
 }
 
-/* --- reading again
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- reading again --------------------------------------------------------------------------- */
 
 static struct ship *free_ship(struct source *source)
 {
@@ -290,9 +288,7 @@ static bool ship_next(struct session *session)
     return did_any;
 }
 
-/* --- requests that come back
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- requests that come back ----------------------------------------------------------------- */
 
 static void fail_changed(struct session *session, uint32_t disk, uint64_t offset_bytes)
 {
@@ -406,9 +402,7 @@ void source_disk_done(struct session *session, struct disk_request *request)
     complete_ship(session, &session->source->ships[request->slot]);
 }
 
-/* --- pumping
- * ----------------------------------------------------------------------------------------------------------------------
- */
+/* --- pumping --------------------------------------------------------------------------------- */
 
 static bool scan_more(struct session *session)
 {
@@ -528,9 +522,7 @@ bool source_pump(struct session *session)
     return did_any;
 }
 
-/* --- messages
- * ----------------------------------------------------------------------------------------------------------------------
- */
+/* --- messages -------------------------------------------------------------------------------- */
 
 static int handle_nodes(struct session *session, struct const_span payload, struct error *err)
 {

@@ -86,9 +86,7 @@ static bool is_check(const struct session *session)
     return (session->open.flags & SESSION_CHECK) != 0;
 }
 
-/* --- beginning
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- beginning ------------------------------------------------------------------------------- */
 
 static int check_sizes(struct session *session, struct error *err)
 {
@@ -220,9 +218,7 @@ void target_free(struct target *target)
     free(target);
 }
 
-/* --- telling
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* --- telling --------------------------------------------------------------------------------- */
 
 static void send_nodes(struct session *session)
 {
@@ -321,9 +317,7 @@ static int handle_want_leaves(struct session *session, struct const_span payload
     return 0;
 }
 
-/* --- pages
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* --- pages ----------------------------------------------------------------------------------- */
 
 /* Whether the source may name this leaf: it exists, the source was told of its node and has not
  * settled it. */
@@ -433,9 +427,7 @@ static void answer_pages(struct session *session, uint32_t slot)
 _Static_assert(PAGE_WANTS_MAX % PAGE_READS_MAX == 0,
                "the slots of page_reads follow each other around the ring");
 
-/* --- receiving
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* --- receiving ------------------------------------------------------------------------------- */
 
 static struct patch *find_patch(struct target *target, uint64_t node)
 {
@@ -681,9 +673,7 @@ static enum handled handle_zero(struct session *session, struct const_span paylo
     return HANDLED;
 }
 
-/* --- settling
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* --- settling -------------------------------------------------------------------------------- */
 
 /* Feeds the proof with a run of our zeros [first, end), into which leaves may have been received.
  */
@@ -779,9 +769,7 @@ static int handle_done(struct session *session, struct const_span payload, struc
     return 0;
 }
 
-/* --- the end
- * -----------------------------------------------------------------------------------------------------------------------
- */
+/* --- the end --------------------------------------------------------------------------------- */
 
 static int handle_seal(struct session *session, struct error *err)
 {
@@ -877,9 +865,7 @@ void target_end(struct session *session)
     }
 }
 
-/* --- checkpoints
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* --- checkpoints ----------------------------------------------------------------------------- */
 
 static void fill_checkpoint(const struct session *session, const struct settled_mark *mark,
                             struct checkpoint *out)
@@ -927,9 +913,7 @@ void target_recorded(struct session *session, const struct error *error)
     }
 }
 
-/* --- pumping
- * ----------------------------------------------------------------------------------------------------------------------------
- */
+/* --- pumping --------------------------------------------------------------------------------- */
 
 static bool stage_more(struct session *session)
 {

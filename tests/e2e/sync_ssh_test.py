@@ -97,7 +97,7 @@ class OverSsh(SshCase):
         lib.check_error(self, result, words=("none\\.raw", "--create"))
         result = self.resilver("sync", "--json", command,
                                self.remote(self.path("none.raw")), target)
-        lib.check_error(self, result, "io", ("none\\.raw", "No such file"))
+        lib.check_error(self, result, "io", ("none\\.raw", "not exist"))
         small = lib.make_disk(self.path("small.raw"), MIB // 2, self.rng)
         untouched = lib.Untouched(small)
         result = self.resilver("sync", "--json", command, source, self.remote(small))

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import time
 
@@ -106,7 +107,7 @@ def measure_case(bench, title, pair, case, rows, is_cold=False):
     return table
 
 
-def dense_rows(bench, *rows):
+def dense_rows(*rows):
     return [*rows, *([BDSYNC] if shutil.which("bdsync") else [])]
 
 
@@ -115,18 +116,17 @@ def dense_rows(bench, *rows):
 def case_same(bench):
     pair = bench.large_pair()
     table = measure_case(bench, "identical disks, warm", pair, "same",
-                         dense_rows(bench, FLOOR, RESILVER, RESILVER_LOCAL, RSYNC))
+                         dense_rows(FLOOR, RESILVER, RESILVER_LOCAL, RSYNC))
     bench.tables["same"] = table
     if bench.has_row(RESILVER):
         bench.counted["same"] = (count_wire(bench, pair, "same"), pair.size_bytes, dict(pair.facts))
 
 
-def dense_case(case, text):
+def dense_case(case, text, *more_rows):
     def measure(bench):
         pair = bench.large_pair()
-        bench.tables[case] = measure_case(
-            bench, f"{text}, warm", pair, case,
-            dense_rows(bench, FLOOR, RESILVER, RESILVER_LOCAL, RSYNC, RSYNC_FSYNC))
+        bench.tables[case] = measure_case(bench, f"{text}, warm", pair, case,
+                                          dense_rows(FLOOR, RESILVER, *more_rows, RSYNC))
         if bench.has_row(RESILVER):
             run = count_wire(bench, pair, case, *bench.option("--compress=never"))
             bench.counted[case] = (run, pair.size_bytes, dict(pair.facts))
@@ -137,16 +137,15 @@ def whole_case(case, text):
     def measure(bench):
         bench.tables[case] = measure_case(
             bench, f"{text}, warm", bench.small_pair(), case,
-            dense_rows(bench, FLOOR, RESILVER, RESILVER_LOCAL, RSYNC_WHOLE, RSYNC_WHOLE_FSYNC,
-                       RSYNC))
+            dense_rows(FLOOR, RESILVER, RSYNC_WHOLE, RSYNC_WHOLE_FSYNC, RSYNC))
     return measure
 
 
-def cold_case(case, text):
+def cold_case(case, text, *more_rows):
     def measure(bench):
         bench.tables["cold-" + case] = measure_case(
             bench, f"{text}, cold", bench.large_pair(), case,
-            [FLOOR, FLOOR_DIRECT, RESILVER, RSYNC], is_cold=True)
+            [FLOOR, RESILVER, *more_rows], is_cold=True)
     return measure
 
 
@@ -267,9 +266,10 @@ def move_by_tls(bench, size_bytes):
 
 
 def tls_place(bench, folder, credentials):
-    """One folder's figures: bytes per second on the wire, and by the plain mover in between."""
+    """One folder's figures: bytes per second on the wire, by the plain mover in between, and the
+    most that others used of the processors."""
     pair = Pair(bench.programs, folder, bench.small_bytes, name="tls")
-    rates, limits = [], []
+    rates, limits, foreign_cores = [], [], 0
     try:
         pair.prepare("diff")
         with tls_server(bench, pair, credentials["target"]) as (server, port):
@@ -277,7 +277,7 @@ def tls_place(bench, folder, credentials):
             command = [bench.resilver, "sync", "--json", "--progress=never",
                        *bench.option("--compress=never"), *credentials["source"], pair.source,
                        f"tls://127.0.0.1:{port}/disk"]
-            for _ in range(max(3, bench.slow_runs)):
+            for _ in range(max(3, bench.runs)):
                 pair.prepare("diff")
                 pair.warm()
                 limits.append(move_by_tls(bench, pair.size_bytes))
@@ -285,13 +285,14 @@ def tls_place(bench, folder, credentials):
                 if not pair.is_equal(with_cmp=False):
                     raise BenchError("over TLS the target is different afterwards")
                 rates.append(run.document["wire"]["sent_bytes"] / run.wall)
+                foreign_cores = max(foreign_cores, run.foreign_cores)
                 bench.tick("resilver-tls", run)
             with open(f"/proc/{server.pid}/status", encoding="ascii") as file:
                 peak = re.search(r"^VmHWM:\s+(\d+) kB", file.read(), re.MULTILINE)
             bench.peak_rss_bytes = max(bench.peak_rss_bytes, int(peak.group(1)) * 1024)
     finally:
         pair.remove()
-    return sorted(rates)[len(rates) // 2], sorted(limits)[len(limits) // 2]
+    return statistics.median(rates), statistics.median(limits), foreign_cores
 
 
 def case_tls(bench):
@@ -310,15 +311,16 @@ def case_tls(bench):
     bench.tls["in memory"] = tls_place(bench, folder, credentials)
 
 
+# In an order in which no disk has to be made twice.
 CASES = {
     "same": case_same,
-    "s1": dense_case("s1", "1 % of the leaves differ"),
+    "s1": dense_case("s1", "1 % of the leaves differ", RESILVER_LOCAL, RSYNC_FSYNC),
     "s10": dense_case("s10", "10 % of the leaves differ"),
     "s1g4": dense_case("s1g4", "one 4 KiB page in 1 % of the leaves differs"),
+    "cold-same": cold_case("same", "identical disks"),
+    "cold-s1": cold_case("s1", "1 % of the leaves differ", FLOOR_DIRECT, RSYNC),
     "diff": whole_case("diff", "every leaf differs"),
     "empty": whole_case("empty", "the target is empty"),
-    "cold-same": cold_case("same", "identical disks"),
-    "cold-s1": cold_case("s1", "1 % of the leaves differ"),
     "thin": case_thin,
     "sparse": case_sparse,
     "tls": case_tls,

@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Running one tool once, and many tools many times, side by side."""
 import json
-import math
 import os
 import re
 import signal
 import statistics
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 
 from pairs import BenchError
 
 RUN_TIMEOUT_S = 900
-SLOW_RUN_S = 4.0      # what takes longer is run less often
+SLOW_RUN_S = 3.0      # what takes longer is run three times at most,
+SLOWEST_RUN_S = 8.0   # and this twice
 CALM_CORES = 0.25     # runs with more use by others are left out if three calmer ones exist
 CALM_RUNS_MIN = 3
+TURNS_MIN = 3         # of a case, however late it is
 
 
 @dataclass
@@ -107,9 +109,11 @@ class Runner:
             if os.path.exists(self._path(name)):
                 os.unlink(self._path(name))
 
-    def _run_to_end(self, command, environment):
+    def _run_to_end(self, command, environment, is_read):
         """Runs in a session of its own, so that all of it can be ended when we are."""
-        with open(self._path("stdout"), "wb") as out, open(self._path("stderr"), "wb") as errors:
+        # What `cat` prints is the whole disk.
+        out_path = os.devnull if is_read else self._path("stdout")
+        with open(out_path, "wb") as out, open(self._path("stderr"), "wb") as errors:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out,
                                        stderr=errors, env=environment, start_new_session=True)
             try:
@@ -121,19 +125,22 @@ class Runner:
         return process.returncode
 
     def _text(self, name):
+        if not os.path.exists(self._path(name)):
+            return ""
         with open(self._path(name), encoding="utf-8", errors="replace") as file:
             return file.read()
 
     def run(self, row, commands, is_counted=False):
-        """One run. is_counted: the bytes on the wire are counted on their way, at a cost in time."""
-        self._forget("report", "remote-report", "remote-count")
+        """One run. is_counted: the bytes on the wire are counted on their way; takes time."""
+        self._forget("report", "remote-report", "remote-count", "stdout")
         environment = {**self.environment, "BENCH_REMOTE_REPORT": self._path("remote-report")}
         if is_counted:
             environment["BENCH_REMOTE_COUNT"] = self._path("remote-count")
         words = []
         for command in commands:
             words += [":::", *command] if words else command
-        self._run_to_end([self.programs["measure"], self._path("report"), *words], environment)
+        self._run_to_end([self.programs["measure"], self._path("report"), *words], environment,
+                         row.form == "read")
         report = read_json(self._path("report")) if os.path.exists(self._path("report")) else None
         if report is None or any(report["exits"]):
             raise BenchError(f"{row.name} failed: {' '.join(words)}\n" +
@@ -160,11 +167,20 @@ class Runner:
         return run
 
 
+def wanted_runs(runs, wall):
+    """How often a tool is run that took so long the first time."""
+    if wall > SLOWEST_RUN_S:
+        return min(runs, 2)
+    return min(runs, TURNS_MIN) if wall > SLOW_RUN_S else runs
+
+
 def run_table(bench, pair, case, rows, is_cold=False):
     """Runs the rows interleaved, A B C A B C; returns {row name: Figures}."""
     table = {row.name: Figures(row) for row in rows}
     wanted = {row.name: bench.runs for row in rows}
     for turn in range(bench.runs):
+        if turn >= TURNS_MIN and time.monotonic() > bench.case_deadline:
+            break
         for row in rows:
             if turn >= wanted[row.name]:
                 continue
@@ -176,8 +192,8 @@ def run_table(bench, pair, case, rows, is_cold=False):
                 if not run.is_equal:
                     bench.say(f"  {row.name}: the target DIFFERS from the source afterwards")
             table[row.name].runs.append(run)
-            if turn == 0 and run.wall > SLOW_RUN_S:
-                wanted[row.name] = min(bench.runs, max(bench.slow_runs, math.ceil(bench.runs / 2)))
+            if turn == 0:
+                wanted[row.name] = wanted_runs(bench.runs, run.wall)
             bench.tick(row.name, run)
     return table
 

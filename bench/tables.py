@@ -7,6 +7,7 @@ import re
 import subprocess
 
 from cases import ROW_TEXTS
+from measuring import CALM_CORES
 from pairs import GIB, MIB
 from targets import target_rows
 
@@ -25,7 +26,7 @@ def row_cells(figures, floor_wall, rsync_wall):
     return (figures.row.name, str(len(figures.calm())),
             f"{wall:.2f} ({figures.least_wall():.2f})",
             number(wall / floor_wall if floor_wall else None, ".2f"),
-            number(rsync_wall / wall if is_compared else None, ".1f") + (" x" if is_compared else ""),
+            f"{rsync_wall / wall:.1f} x" if is_compared else "",
             number(figures.median("cpu"), ".2f"), number(figures.peak_rss_bytes() / MIB, ".1f"),
             number(wire / MIB if wire is not None else None, ".3f"), figures.result(),
             number(figures.foreign(), ".2f"))
@@ -102,9 +103,20 @@ def machine(bench):
             first_line_of([bench.resilver, "--version"]),
             f"rsync {rsync.group(1)}" if rsync else "",
             first_line_of(["openssl", "version"]))))),
-        ("runs", f"{bench.runs}, of what takes more than 4 s {bench.slow_runs}; disks of "
-         f"{bench.large_bytes / GIB:g} GiB, where every leaf differs {bench.small_bytes / GIB:g}"),
+        ("disks", f"{bench.large_bytes / GIB:g} GiB; where all of the disk is copied "
+         f"{bench.small_bytes / GIB:g} GiB"),
     ]
+
+
+def disturbance(bench):
+    """A sentence about others who used the machine, or nothing."""
+    most = max([figures.foreign() for *_, table, _ in bench.finished
+                for figures in table.values() if figures.runs] +
+               [foreign for *_, foreign in bench.tls.values()], default=0)
+    if most <= CALM_CORES:
+        return []
+    return [f"Others used up to {most:.1f} cores of this machine meanwhile: times of rows where "
+            f"the last column is above {CALM_CORES} are not to be trusted."]
 
 
 def wire_rows(bench):
@@ -128,7 +140,7 @@ def rendered(bench, is_markdown):
     """The whole report."""
     cells = as_markdown if is_markdown else as_text
     head = (lambda text: f"### {text}\n") if is_markdown else (lambda text: f"{text}:")
-    parts = [cells(("what", "value"), machine(bench), 2)]
+    parts = [cells(("what", "value"), machine(bench), 2), *disturbance(bench)]
     for title, _, _, table, _ in bench.finished:
         parts.append(head(title) + "\n" + cells(COLUMNS, table_cells(table)))
     if bench.counted:
@@ -138,8 +150,10 @@ def rendered(bench, is_markdown):
     if rows:
         parts.append(head("targets") + "\n" + cells(TARGET_COLUMNS, rows, 4))
     names = {figures.row.name for *_, table, _ in bench.finished for figures in table.values()}
-    legend = [(name, text.replace("`", "" if not is_markdown else "`")) for name, text in ROW_TEXTS
-              if name in names or name == "rsync..-fsync"]
+    if any(name.endswith("-fsync") for name in names):
+        names.add("rsync..-fsync")
+    legend = [(name, text if is_markdown else text.replace("`", "")) for name, text in ROW_TEXTS
+              if name in names]
     parts.append(head("the rows") + "\n" + cells(("tool", "what it is"), legend, 2))
     return "\n\n".join(parts) + "\n"
 

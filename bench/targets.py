@@ -98,7 +98,7 @@ def cost_targets(targets):
 
 
 def tls_targets(targets):
-    for place, (rate, limit) in targets.bench.tls.items():
+    for place, (rate, limit, _) in targets.bench.tls.items():
         targets.add(f"over TLS on loopback, every leaf differs, disks {place}",
                     "at least 0.8 x what one TLS 1.3 stream carries",
                     f"{rate / GIB:.2f} of {limit / GIB:.2f} GiB/s: {rate / limit:.2f} x",

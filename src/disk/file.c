@@ -191,6 +191,20 @@ static struct ring_step zero_step(const struct file_disk *d, struct disk_request
     };
 }
 
+/*
+ * Whether a range of a file has no blocks yet, all or in part. Written directly, each such piece is
+ * allocated by itself and the journal waited for; written through the page cache, all of a batch
+ * are allocated together when it is flushed (ext4: 256 MiB into a hole 1 s against 6 s).
+ */
+static bool has_hole(const struct file_disk *d, const struct disk_request *request)
+{
+    if (d->medium.is_block) {
+        return false;
+    }
+    off_t hole = lseek(d->medium.fd, (off_t)request->offset_bytes, SEEK_HOLE);
+    return hole < 0 || (uint64_t)hole < request->offset_bytes + request->data.len_bytes;
+}
+
 /* The next step of a read or write; what is to come from the medium is driven out of the cache. */
 static struct ring_step data_step(struct file_disk *d, struct disk_request *request)
 {
@@ -198,7 +212,8 @@ static struct ring_step data_step(struct file_disk *d, struct disk_request *requ
     struct span rest = {request->data.at + done_bytes, request->data.len_bytes - done_bytes};
     enum ring_op op = request->op == DISK_WRITE ? RING_WRITE : RING_READ;
     /* When we are not told what is cached, all may be: reading past the cache would be waste. */
-    bool may_direct = request->op != DISK_READ || !d->cache.is_blind;
+    bool may_direct = request->op == DISK_WRITE ? !has_hole(d, request)
+                                                : request->op != DISK_READ || !d->cache.is_blind;
     struct ring_step step = transfer_step(d, request, op, rest, may_direct);
 
     if (request->op == DISK_READ_MEDIUM) {
@@ -353,8 +368,12 @@ static bool answer(struct file_disk *d)
         complete(d, request, 0);
         return true;
     }
+    /* The others were believed to be there because this one was: look again. */
     list_append(&d->device, request);
-    start_device(d);
+    while (d->ready.first != NULL) {
+        list_append(&d->queued, list_pop(&d->ready));
+    }
+    start_queued(d);
     return false;
 }
 

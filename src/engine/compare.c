@@ -19,6 +19,10 @@
 #define DENSE_ABOVE 20U  /* percent: from here on asking first is cheaper than reading twice */
 #define DENSE_BELOW 5U
 
+/* An honest target answers for a node before it tells of one a window further, so half of this is
+ * enough; with a target that does not answer we stop asking, and so comparing. */
+#define ASKED_MAX (2 * WINDOW_NODES_MAX)
+
 enum settling_state {
     SETTLING_INVALID = 0,
     SETTLING_WANTED,   /* differs; the target's leaf digests are on their way */
@@ -58,6 +62,10 @@ struct compare {
     uint32_t want_head;
     uint32_t want_count;
 
+    uint64_t *asked; /* owned: nodes that were asked for and not answered, oldest first */
+    uint32_t asked_head;
+    uint32_t asked_count;
+
     bool is_dense;
     uint64_t dense_node;   /* dense: wants were made for every node of the target's before this */
     uint32_t recent_nodes; /* since the last look at the share of differing leaves */
@@ -73,6 +81,7 @@ static void free_rings(struct compare *compare)
     free(compare->settling_info);
     free(compare->ready);
     free(compare->wants);
+    free(compare->asked);
 }
 
 int compare_new(const struct compare_config *config, struct compare **out, struct error *err)
@@ -93,8 +102,9 @@ int compare_new(const struct compare_config *config, struct compare **out, struc
     compare->settling_info = calloc(WINDOW_NODES_MAX, sizeof *compare->settling_info);
     compare->ready = calloc(WINDOW_NODES_MAX, sizeof *compare->ready);
     compare->wants = calloc(WINDOW_NODES_MAX, sizeof *compare->wants);
+    compare->asked = calloc(ASKED_MAX, sizeof *compare->asked);
     if (compare->settling_info == NULL || compare->ready == NULL || compare->wants == NULL ||
-        stretch_queue_init(&compare->own, WINDOW_NODES_MAX, err) != 0 ||
+        compare->asked == NULL || stretch_queue_init(&compare->own, WINDOW_NODES_MAX, err) != 0 ||
         stretch_queue_init(&compare->peer, WINDOW_NODES_MAX, err) != 0 ||
         stretch_queue_init(&compare->settling, WINDOW_NODES_MAX, err) != 0) {
         compare_free(compare);
@@ -122,6 +132,12 @@ static uint32_t slot_of(const struct compare *compare, const struct stretch *str
 static struct settling *info_of(struct compare *compare, const struct stretch *stretch)
 {
     return &compare->settling_info[slot_of(compare, stretch)];
+}
+
+static bool can_want(const struct compare *compare)
+{
+    return compare->want_count < WINDOW_NODES_MAX &&
+           compare->want_count + compare->asked_count < ASKED_MAX;
 }
 
 static void push_want(struct compare *compare, uint64_t node)
@@ -267,8 +283,11 @@ static void compare_node(struct compare *compare, const struct stretch *own,
 {
     uint64_t node = own->first_node;
     bool is_same = !own->is_zero && !peer->is_zero && digest_equal(&own->digest, &peer->digest);
+    /* Its leaves were asked for ahead: the answer is on its way, and finds the node waiting for it,
+     * the same or not. */
+    bool is_awaited = peer->is_wanted && !peer->has_leaves;
 
-    if (is_same) {
+    if (is_same && !is_awaited) {
         (void)move_to_settling(compare, 1, SETTLING_SETTLED);
     } else {
         const struct stretch *moved = move_to_settling(compare, 1, SETTLING_WANTED);
@@ -304,8 +323,7 @@ static void watch_density(struct compare *compare)
 /* Dense: asks for the leaves of every node that the target told of. */
 static void want_ahead(struct compare *compare)
 {
-    while (compare->is_dense && compare->dense_node < compare->peer_node &&
-           compare->want_count < WINDOW_NODES_MAX) {
+    while (compare->is_dense && compare->dense_node < compare->peer_node && can_want(compare)) {
         struct stretch *peer = stretch_queue_find(&compare->peer, compare->dense_node);
         if (peer == NULL) {
             compare->dense_node = compare->compared_node > compare->dense_node
@@ -384,32 +402,43 @@ int compare_peer(struct compare *compare, const struct stretch *stretch, struct 
     return 0;
 }
 
-int compare_peer_leaves(struct compare *compare, uint64_t node, const struct digest *leaves,
-                        uint32_t leaf_count, struct error *err)
+/* Answers come in the order of the questions, which the target must not be trusted to keep. */
+static int take_answer(struct compare *compare, uint64_t node, uint32_t leaf_count,
+                       struct error *err)
 {
-    struct stretch *peer = stretch_queue_find(&compare->peer, node);
-
-    if (node >= compare->layout->node_count || leaf_count != layout_leaves(compare->layout, node)) {
+    if (compare->asked_count == 0 || compare->asked[compare->asked_head] != node) {
+        return fail(err, ERR_PEER, 0, "the target sent leaf digests of node %" PRIu64 " unasked",
+                    node);
+    }
+    if (leaf_count != layout_leaves(compare->layout, node)) {
         return fail(err, ERR_PEER, 0, "the target sent %u leaf digests for node %" PRIu64,
                     leaf_count, node);
     }
+    compare->asked_head = (compare->asked_head + 1) % ASKED_MAX;
+    compare->asked_count--;
+    return 0;
+}
+
+int compare_peer_leaves(struct compare *compare, uint64_t node, const struct digest *leaves,
+                        uint32_t leaf_count, struct error *err)
+{
+    if (take_answer(compare, node, leaf_count, err) != 0) {
+        return -1;
+    }
+    struct stretch *peer = stretch_queue_find(&compare->peer, node);
     if (peer != NULL) {
-        if (!peer->is_wanted || peer->has_leaves) {
-            return fail(err, ERR_PEER, 0,
-                        "the target sent leaf digests of node %" PRIu64 " unasked", node);
-        }
         peer->has_leaves = true;
         peer->leaf_count = leaf_count;
         memcpy(peer->leaves, leaves, leaf_count * sizeof *leaves);
         return 0;
     }
+    /* Asked for ahead, it may have turned out to be the same meanwhile: then the answer is of no
+     * more use. */
     const struct stretch *waiting = stretch_queue_find(&compare->settling, node);
-    if (waiting == NULL || info_of(compare, waiting)->state != SETTLING_WANTED) {
-        return fail(err, ERR_PEER, 0, "the target sent leaf digests of node %" PRIu64 " unasked",
-                    node);
+    if (waiting != NULL && info_of(compare, waiting)->state == SETTLING_WANTED) {
+        begin_shipping(compare, waiting, leaves);
+        advance(compare);
     }
-    begin_shipping(compare, waiting, leaves);
-    advance(compare);
     return 0;
 }
 
@@ -423,6 +452,9 @@ bool compare_next_want(struct compare *compare, uint64_t *node)
     *node = compare->wants[compare->want_head];
     compare->want_head = (compare->want_head + 1) % WINDOW_NODES_MAX;
     compare->want_count--;
+    assert(compare->asked_count < ASKED_MAX);
+    compare->asked[(compare->asked_head + compare->asked_count) % ASKED_MAX] = *node;
+    compare->asked_count++;
     return true;
 }
 

@@ -290,10 +290,11 @@ static int complete_extents(struct scan *scan, const struct disk_request *reques
 {
     scan->extents_in_flight = false;
     if (request->errnum != 0) {
+        (void)fail(err, ERR_IO, request->errnum,
+                   "asking which parts of the disk are allocated failed at 0x%llx",
+                   (unsigned long long)request->offset_bytes);
         error_set_offset(err, request->offset_bytes);
-        return fail(err, ERR_IO, request->errnum,
-                    "asking which parts of the disk are allocated failed at 0x%llx",
-                    (unsigned long long)request->offset_bytes);
+        return -1;
     }
     if (request->extent_count == 0 || request->extent_count > EXTENTS_MAX) {
         return fail(err, ERR_INTERNAL, 0, "the disk driver gave %u extents", request->extent_count);

@@ -32,7 +32,7 @@
  * below NAME_MAX. */
 #define ESCAPED_MAX 180U
 
-/* --- which directory ------------------------------------------------------------------------- */
+/* --- which directory ------------------------------------------------------------------------ */
 
 static bool is_plain(char c)
 {
@@ -162,7 +162,7 @@ void checkpoint_dir_for(const char *target_path, char out[PATH_TEXT_MAX])
     }
 }
 
-/* --- the directory --------------------------------------------------------------------------- */
+/* --- the directory -------------------------------------------------------------------------- */
 
 static int fail_io(const char *doing, const char *dir, int errnum, struct error *err)
 {
@@ -248,7 +248,7 @@ static int check_dir(int fd, const char *dir, struct error *err)
     if (fstat(fd, &status) < 0) {
         return fail_io("look at", dir, errno, err);
     }
-    if (status.st_uid != geteuid() && status.st_uid != 0 && geteuid() != 0) {
+    if (status.st_uid != geteuid() && status.st_uid != 0) {
         return fail(
             err, ERR_IO, 0,
             "the checkpoint directory %s belongs to another user (%u): remove it, or run as "
@@ -287,7 +287,7 @@ static int open_dir(const char *dir, bool *is_missing, struct error *err)
     return fd;
 }
 
-/* --- load ------------------------------------------------------------------------------------ */
+/* --- load ----------------------------------------------------------------------------------- */
 
 /* Reads a record from its beginning; a longer one than the buffer counts as empty. */
 static int read_record(int fd, const char *dir, struct span buffer, size_t *out_len_bytes,
@@ -359,7 +359,7 @@ int checkpoint_file_load(const char *dir, struct span buffer, size_t *out_len_by
     return result;
 }
 
-/* --- save ------------------------------------------------------------------------------------ */
+/* --- save ----------------------------------------------------------------------------------- */
 
 /* Returns 0 or an errno. */
 static int write_all(int fd, struct const_span bytes)
@@ -444,7 +444,7 @@ int checkpoint_file_save(const char *dir, struct const_span record, struct error
     return errnum == 0 ? 0 : fail_io("write", dir, errnum, err);
 }
 
-/* --- remove ---------------------------------------------------------------------------------- */
+/* --- remove --------------------------------------------------------------------------------- */
 
 /* Returns 0 or an errno. */
 static int unlink_quietly(int dir_fd, const char *name)

@@ -47,9 +47,9 @@ struct link {
     const struct link_ops *ops;
     char peer[ERROR_DISK_MAX]; /* who is at the other end, for messages: "host.example:8490", "ssh
                                   db1" */
-    uint32_t patience_s; /* for the peer's first words; 0: HANDSHAKE_TIMEOUT_S (a person may be asked
-                            for a password by the command that makes the link) */
-    bool has_secret;           /* TLS: secret is filled */
+    uint32_t patience_s; /* for the peer's first words; 0: HANDSHAKE_TIMEOUT_S (a person may be
+                            asked for a password by the command that makes the link) */
+    bool has_secret;     /* TLS: secret is filled */
     uint8_t secret[LINK_SECRET_BYTES]; /* the TLS exporter's (RFC 8446, 7.5), label
                                           "EXPORTER-resilver-session" */
 };

@@ -39,6 +39,9 @@
  */
 #define PIPE_BYTES ((int)(256 * KIB))
 
+/* How long a person may take to answer what the command asks: the time that sshd gives, too. */
+#define PERSON_ANSWERS_S 120U
+
 struct link_command {
     struct link link;
     struct link *streams; /* owned: its standard input and output */
@@ -330,6 +333,9 @@ int link_new_patient_command(char *const argv[], const char *peer, int patience_
     }
     c->link.ops = &command_ops;
     (void)snprintf(c->link.peer, sizeof c->link.peer, "%s", peer); /* cut if longer */
+    if (isatty(STDERR_FILENO) == 1) {
+        c->link.patience_s = PERSON_ANSWERS_S; /* without a terminal nobody is asked */
+    }
     c->process_fd = -1;
     c->patience_ms = patience_ms;
     if (connect_command(c, argv, err) < 0) {

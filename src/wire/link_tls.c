@@ -9,13 +9,11 @@
  *    all but the batch's last byte is counted. The caller offers that byte again ("withheld"),
  *    which is when the rest of the batch is sent. So nothing is left behind in a link whose caller
  *    believes everything to be sent.
- * 3. Once the link has ended (closed or failed) every later read says the same again.
+ * 3. Once reading has ended (closed or failed) every later read says the same again. Writing may
+ *    fail earlier: what the peer said before it went can still be read.
  *
  *    connect, accept --> handshake --> open --> closed by the peer
  *                             \----------\----> failed
- *
- * Speed, two threads on loopback of a 2-core machine, writes of 256 KiB: see the comment at
- * TLS_SOCKET_BATCH_BYTES.
  */
 #include "wire/link.h"
 
@@ -35,6 +33,9 @@
 #include "wire/tls_socket.h"
 
 #define SECRET_LABEL "EXPORTER-resilver-session"
+
+/* How long a close waits until the last bytes have left for the kernel. */
+#define CLOSE_MS 500U
 
 struct link_tls {
     struct link link;
@@ -58,7 +59,7 @@ static struct link_tls *tls_of(struct link *link)
     return (struct link_tls *)link; /* the link is the first member */
 }
 
-/* --- what went wrong ------------------------------------------------------------------------- */
+/* --- what went wrong ------------------------------------------------------------------------ */
 
 static int fail_ended(const struct link_tls *t, struct error *err)
 {
@@ -72,13 +73,13 @@ static int fail_ended(const struct link_tls *t, struct error *err)
                 t->link.peer);
 }
 
-static int fail_socket(const struct link_tls *t, struct error *err)
+static int fail_socket(const struct link_tls *t, int errnum, struct error *err)
 {
-    if (t->socket.errnum == EPIPE || t->socket.errnum == ECONNRESET) {
+    if (errnum == EPIPE || errnum == ECONNRESET) {
         return fail(err, ERR_PEER, 0, "%s closed the connection%s", t->link.peer,
-                    t->is_open ? " and took no more data" : " during the TLS handshake");
+                    t->is_open ? "" : " during the TLS handshake");
     }
-    return fail(err, ERR_PEER, t->socket.errnum, "the connection to %s broke", t->link.peer);
+    return fail(err, ERR_PEER, errnum, "the connection to %s broke", t->link.peer);
 }
 
 /* Errors of the handshake that say what kind of program is at the other end. */
@@ -136,8 +137,11 @@ static int fail_tls(const struct link_tls *t, int why, struct error *err)
     if (t->socket.has_ended) {
         return fail_ended(t, err);
     }
-    if (why == SSL_ERROR_SYSCALL || t->socket.errnum != 0) {
-        return fail_socket(t, err);
+    if (t->socket.recv_errnum != 0) {
+        return fail_socket(t, t->socket.recv_errnum, err);
+    }
+    if (why == SSL_ERROR_SYSCALL) {
+        return fail_socket(t, t->socket.send_errnum, err);
     }
     if (!t->is_open) {
         return fail_handshake(t, we_are_server, reason, err);
@@ -148,7 +152,7 @@ static int fail_tls(const struct link_tls *t, int why, struct error *err)
     return fail(err, ERR_PEER, 0, "%s: TLS failed: %s", t->link.peer, tls_refusal_reason());
 }
 
-/* --- reading --------------------------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------------------------- */
 
 static ssize_t repeat_end(struct link_tls *t, struct error *err)
 {
@@ -200,30 +204,27 @@ static ssize_t tls_read(struct link *link, struct span into, struct error *err)
     return (ssize_t)filled; /* 0 is LINK_AGAIN; an end that was met is told by the next call */
 }
 
-/* --- writing --------------------------------------------------------------------------------- */
+/* --- writing -------------------------------------------------------------------------------- */
 
 /*
  * The socket takes no more. If the peer has said why, that waits unread: in TLS 1.3 a client
  * believes itself accepted before the server has looked at its certificate, so this is where a
- * refusal may show.
+ * refusal may show. Other words of the peer, its protocol's, are left for link_read.
  */
 static ssize_t fail_write(struct link_tls *t, struct error *err)
 {
-    int errnum = t->socket.errnum;
     uint8_t byte = 0;
     size_t got = 0;
 
-    t->end = LINK_FAILED;
     ERR_clear_error();
-    int result = SSL_peek_ex(t->ssl, &byte, sizeof byte, &got);
+    int result = t->end == 0 ? SSL_peek_ex(t->ssl, &byte, sizeof byte, &got) : 1;
     if (result != 1 && SSL_get_error(t->ssl, result) == SSL_ERROR_SSL &&
         is_alert(ERR_peek_error())) {
-        (void)fail_tls(t, SSL_ERROR_SSL, &t->end_error);
-    } else {
-        t->socket.errnum = errnum;
-        (void)fail_socket(t, &t->end_error);
+        note_end(t, SSL_ERROR_SSL);
+        return repeat_end(t, err);
     }
-    return repeat_end(t, err);
+    (void)fail_socket(t, t->socket.send_errnum, err);
+    return LINK_FAILED;
 }
 
 /* A new key for our direction when the present one has done enough; it goes out with the next
@@ -305,7 +306,7 @@ static ssize_t tls_write(struct link *link, struct const_span bytes, struct erro
     return (ssize_t)counted; /* 0 is LINK_AGAIN */
 }
 
-/* --- the rest of the table ------------------------------------------------------------------- */
+/* --- the rest of the table ------------------------------------------------------------------ */
 
 static size_t tls_poll_on(struct link *link, bool want_read, bool want_write,
                           struct pollfd fds[LINK_POLL_MAX])
@@ -346,12 +347,27 @@ static void tls_shutdown(struct link *link)
     (void)tls_socket_flush(&t->socket);
 }
 
+/* A closing message that finds the socket full waits for a moment, or the peer would take a proper
+ * end for a cut. One that reads nothing must not hold us up for longer. */
+static void flush_last(struct link_tls *t)
+{
+    const struct env *env = env_system();
+    uint64_t deadline_ns = env_now_ns(env) + CLOSE_MS * NS_PER_MS;
+
+    while (tls_socket_flush(&t->socket) == 0 &&
+           tcp_await(t->socket.fd, POLLOUT, env, deadline_ns) > 0) {
+    }
+}
+
 static void tls_close(struct link *link)
 {
     struct link_tls *t = tls_of(link);
 
     if (t->ssl != NULL) {
         tls_shutdown(link);
+        if (t->is_shut && t->end != LINK_FAILED) {
+            flush_last(t);
+        }
         SSL_free(t->ssl);
     }
     tls_socket_done(&t->socket);
@@ -369,7 +385,7 @@ static const struct link_ops tls_ops = {
     .close = tls_close,
 };
 
-/* --- beginning ------------------------------------------------------------------------------- */
+/* --- beginning ------------------------------------------------------------------------------ */
 
 static void tls_closep(struct link_tls **t)
 {
@@ -478,7 +494,7 @@ static int finish(struct link_tls *t, struct error *err)
     return 0;
 }
 
-/* --- client ---------------------------------------------------------------------------------- */
+/* --- client --------------------------------------------------------------------------------- */
 
 /*
  * Without what a name in a certificate cannot have: the zone of an IPv6 address ("%eth0") and the
@@ -501,15 +517,10 @@ static void plain_host(const char *host, char *out, size_t size_bytes)
 }
 
 /* The server's certificate must bear this name or address, as a subject alternative name. */
-static int demand_name(SSL *ssl, const char *host, struct error *err)
+static int demand_name(SSL *ssl, const char *name, struct error *err)
 {
-    char name[TLSEXT_MAXLEN_host_name + 1];
     X509_VERIFY_PARAM *demands = SSL_get0_param(ssl);
 
-    plain_host(host, name, sizeof name);
-    if (name[0] == '\0') {
-        return fail(err, ERR_USAGE, 0, "\"%s\" is not the name of a host", host);
-    }
     if (X509_VERIFY_PARAM_set1_ip_asc(demands, name) == 1) {
         return 0;
     }
@@ -529,8 +540,13 @@ int link_connect_tls(struct tls_context *context, const char *host, const char *
 {
     uint64_t deadline_ns = env_now_ns(env) + context->handshake_timeout_ns;
     char peer[ERROR_DISK_MAX];
+    char name[TLSEXT_MAXLEN_host_name + 1];
 
     assert(!context->is_server);
+    plain_host(host, name, sizeof name);
+    if (name[0] == '\0') {
+        return fail(err, ERR_USAGE, 0, "\"%s\" is not the name of a host", host);
+    }
     tcp_name_host(host, port, peer, sizeof peer);
     int fd = tcp_connect(host, port, peer, env, deadline_ns, err);
     if (fd < 0) {
@@ -540,7 +556,7 @@ int link_connect_tls(struct tls_context *context, const char *host, const char *
     if (t == NULL) {
         return fail(err, ERR_LIMIT, ENOMEM, "cannot connect to %s", peer);
     }
-    if (demand_name(t->ssl, host, err) < 0) {
+    if (demand_name(t->ssl, name, err) < 0) {
         return -1;
     }
     SSL_set_connect_state(t->ssl);
@@ -551,7 +567,7 @@ int link_connect_tls(struct tls_context *context, const char *host, const char *
     return 0;
 }
 
-/* --- server ---------------------------------------------------------------------------------- */
+/* --- server --------------------------------------------------------------------------------- */
 
 /* "address:port (certificate name)" */
 static void name_client(struct link_tls *t)

@@ -38,6 +38,8 @@ struct loop {
     uint8_t record[CHECKPOINT_RECORD_MAX];
 
     bool link_has_ended;
+    bool write_has_failed; /* the link takes nothing any more; what can still be read comes first */
+    struct error write_error;
     bool was_stopped;
     uint64_t last_received_ns;
     uint64_t last_sent_ns;
@@ -254,7 +256,10 @@ static bool read_link(struct loop *loop)
     }
     ssize_t got = link_read(loop->config->link, inbox, &err);
     if (got == LINK_AGAIN) {
-        return false;
+        if (loop->write_has_failed) {
+            end_link(loop, &loop->write_error);
+        }
+        return loop->write_has_failed;
     }
     if (got < 0) {
         end_link(loop, got == LINK_FAILED ? &err : NULL);
@@ -331,7 +336,7 @@ static bool write_link(struct loop *loop)
     struct const_span waiting = session_outbox(loop->session);
     struct error err = {0};
 
-    if (loop->link_has_ended || waiting.len_bytes == 0) {
+    if (loop->link_has_ended || loop->write_has_failed || waiting.len_bytes == 0) {
         return false;
     }
     uint64_t now = now_ns(loop);
@@ -342,13 +347,10 @@ static bool write_link(struct loop *loop)
     }
     ssize_t put = link_write(loop->config->link, waiting, &err);
     if (put < 0) {
-        /* What the peer said before it went is still to be read, and says more: let reading find
-         * the end. */
-        while (read_link(loop)) {
-        }
-        if (!loop->link_has_ended) {
-            end_link(loop, &err);
-        }
+        /* What the peer said before it went says more than this error, and may have to wait until
+         * the session takes it: reading finds the end. */
+        loop->write_has_failed = true;
+        loop->write_error = err;
         return true;
     }
     note_written(loop, (size_t)put, now);
@@ -433,7 +435,8 @@ static void wait_for_work(struct loop *loop)
     struct pollfd fds[POLL_FDS_MAX];
     size_t count = 0;
     bool wants_read = !loop->link_has_ended && session_inbox(loop->session).len_bytes > 0;
-    bool wants_write = !loop->link_has_ended && session_outbox(loop->session).len_bytes > 0 &&
+    bool wants_write = !loop->link_has_ended && !loop->write_has_failed &&
+                       session_outbox(loop->session).len_bytes > 0 &&
                        (loop->rate_bytes_per_s == 0 || loop->budget_bytes > 0);
 
     for (uint32_t i = 0; i < loop->disk_count; i++) {

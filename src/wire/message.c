@@ -35,6 +35,7 @@ static const struct message_kind kinds[MESSAGE_TYPE_MAX + 1] = {
     [MESSAGE_FAIL] = {"FAIL", true, true, 18, 18 + ERROR_DISK_MAX + ERROR_MESSAGE_MAX,
                       MESSAGE_ALL_TAGGED},
     [MESSAGE_PING] = {"PING", true, true, 0, 0, MESSAGE_ALL_TAGGED},
+    [MESSAGE_BEHIND] = {"BEHIND", false, true, 1, 1, MESSAGE_ALL_TAGGED},
 };
 
 const struct message_kind *message_kind(uint8_t type)
@@ -415,6 +416,19 @@ int message_get_bye(struct const_span payload, struct message_bye *m, struct err
         m->disks[i].shipped_bytes = read_u64(&r);
     }
     return reader_done(&r) ? 0 : malformed(MESSAGE_BYE, err);
+}
+
+void message_put_behind(struct writer *w, const struct message_behind *m)
+{
+    write_u8(w, m->is_behind ? 1 : 0);
+}
+
+int message_get_behind(struct const_span payload, struct message_behind *m, struct error *err)
+{
+    struct reader r = reader_init(payload);
+
+    m->is_behind = read_bool(&r);
+    return reader_done(&r) ? 0 : malformed(MESSAGE_BEHIND, err);
 }
 
 void message_put_fail(struct writer *w, const struct error *m)

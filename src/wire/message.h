@@ -33,9 +33,10 @@ enum message_type {
     MESSAGE_SEALED = 15,     /* target: durable, verified, proofs equal */
     MESSAGE_BYE = 16,        /* source: its counters; the end */
     MESSAGE_FAIL = 17,       /* either: the session ends with this error */
-    MESSAGE_PING = 18        /* either: nothing to say, still here */
+    MESSAGE_PING = 18,       /* either: nothing to say, still here */
+    MESSAGE_BEHIND = 19 /* target: its disk, not the link, is what is waited for (or no more) */
 };
-#define MESSAGE_TYPE_MAX MESSAGE_PING
+#define MESSAGE_TYPE_MAX MESSAGE_BEHIND
 
 /* Who may send a message, and when (states of the receiver's session). */
 struct message_kind {
@@ -159,6 +160,10 @@ struct message_bye {
     struct wire_progress wire;
 };
 
+struct message_behind {
+    bool is_behind;
+};
+
 /* For each message: write it with its put function into a payload, read a payload with its get
  * function. get returns -1 and err (ERR_PEER) when the bytes are not such a message or a field is
  * out of its range. */
@@ -204,6 +209,9 @@ MUST_CHECK int message_get_sealed(struct const_span payload, struct message_seal
                                   struct error *err);
 void message_put_bye(struct writer *w, const struct message_bye *m);
 MUST_CHECK int message_get_bye(struct const_span payload, struct message_bye *m, struct error *err);
+void message_put_behind(struct writer *w, const struct message_behind *m);
+MUST_CHECK int message_get_behind(struct const_span payload, struct message_behind *m,
+                                  struct error *err);
 void message_put_fail(struct writer *w, const struct error *m);
 MUST_CHECK int message_get_fail(struct const_span payload, struct error *m, struct error *err);
 

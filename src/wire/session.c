@@ -47,7 +47,6 @@ int session_new(const struct session_config *config, struct session **out, struc
     session->config.link_secret = NULL;
     session->role = config->is_initiator ? config->role : ROLE_NONE;
     session->state = SESSION_HELLO;
-    session->is_thin = config->is_initiator && config->rate_bytes_per_s > 0;
     if (config->link_secret != NULL) {
         memcpy(session->link_secret, config->link_secret, LINK_SECRET_BYTES);
         session->has_link_secret = true;
@@ -141,6 +140,11 @@ void session_fail_disk(struct session *session, uint32_t disk, struct error *err
     session_fail(session, err);
 }
 
+bool session_is_thin(const struct session *session)
+{
+    return session->config.rate_bytes_per_s > 0 || (session->is_thin && !session->target_is_behind);
+}
+
 void session_finish(struct session *session)
 {
     assert(session->state == SESSION_ENDING);
@@ -154,7 +158,7 @@ static void send_hello(struct session *session)
     struct error err = {0};
     struct message_hello hello = {.version_min = PROTOCOL_VERSION,
                                   .version_max = PROTOCOL_VERSION,
-                                  .features = FEATURES_OURS};
+                                  .features = FEATURES_OURS & ~session->config.features_off};
 
     (void)strncpy(hello.software, RESILVER_VERSION, sizeof hello.software - 1);
     if (env_random(session->config.env, (struct span){hello.random, sizeof hello.random}, &err) !=
@@ -220,7 +224,7 @@ static int handle_hello(struct session *session, struct const_span payload, stru
                     hello.software, hello.version_min, hello.version_max, RESILVER_VERSION,
                     PROTOCOL_VERSION);
     }
-    session->features = hello.features & FEATURES_OURS;
+    session->features = hello.features & FEATURES_OURS & ~session->config.features_off;
     if (channel_set_keys(session->channel, first,
                          session->has_link_secret ? session->link_secret : NULL,
                          first ? own : payload, first ? payload : own, session->key, err) != 0 ||
@@ -255,7 +259,6 @@ static int handle_open(struct session *session, struct const_span payload, struc
     session->config.refine = m->refine;
     session->config.flags = m->flags;
     session->config.rate_bytes_per_s = m->rate_bytes_per_s;
-    session->is_thin = m->rate_bytes_per_s > 0;
     session->open.flags = m->flags;
     session->open.rate_bytes_per_s = m->rate_bytes_per_s;
     session->open.disk_count = m->disk_count;
@@ -453,6 +456,7 @@ static enum handled handle_frame(struct session *session, const struct frame *fr
     case MESSAGE_LEAVES:
     case MESSAGE_PAGES:
     case MESSAGE_SEALED:
+    case MESSAGE_BEHIND:
         if (session->source != NULL) {
             return source_handle(session, frame, err);
         }
@@ -496,6 +500,9 @@ static bool pump_messages(struct session *session)
                            ? 1
                            : channel_receive(session->channel, peer_role(session), &frame, &err);
         if (received == 0) {
+            if (session->target != NULL) {
+                target_caught_up(session);
+            }
             break;
         }
         enum handled handled = received < 0 ? HANDLED_FAILED : handle_frame(session, &frame, &err);
@@ -608,7 +615,7 @@ static void handle_event(struct session *session, const struct session_event *ev
         }
         break;
     case SESSION_THIN:
-        session->is_thin = event->is_thin || session->config.rate_bytes_per_s > 0;
+        session->is_thin = event->is_thin;
         break;
     case SESSION_IDLE:
         send_ping(session);

@@ -54,6 +54,7 @@ struct session_config {
     /* both: */
     const struct env *env;      /* chance for the handshake; borrowed */
     const uint8_t *link_secret; /* LINK_SECRET_BYTES from TLS, NULL for other links; read at once */
+    uint32_t features_off;      /* FEATURE_* (message.h) that this end shall not offer; 0: all */
 };
 
 /* What a side learns about a disk when it opens it. */

@@ -44,8 +44,9 @@ struct session {
 
     struct channel *channel; /* owned */
     bool link_has_ended;
-    struct frame held; /* HANDLED_LATER: type INVALID when none */
-    bool is_thin;
+    struct frame held;     /* HANDLED_LATER: type INVALID when none */
+    bool is_thin;          /* the link is slow: session_is_thin() decides */
+    bool target_is_behind; /* source: what we wait for is the target's disk, not the link */
 
     uint8_t link_secret[LINK_SECRET_BYTES]; /* wiped with the handshake */
     bool has_link_secret;
@@ -89,6 +90,9 @@ void session_fail(struct session *session, const struct error *err);
 /* session_fail_disk - the same, naming our disk. */
 void session_fail_disk(struct session *session, uint32_t disk, struct error *err);
 
+/* session_is_thin - whether saving bytes is worth processor time. */
+bool session_is_thin(const struct session *session);
+
 /* session_finish - the target has made durable what it could: ENDING becomes FAILED. */
 void session_finish(struct session *session);
 
@@ -115,6 +119,8 @@ MUST_CHECK int target_new(struct session *session, const struct checkpoint *chec
                           struct error *err);
 void target_free(struct target *target);
 bool target_pump(struct session *session);
+/* Everything that came is handled: it is the link that is waited for. */
+void target_caught_up(struct session *session);
 enum handled target_handle(struct session *session, const struct frame *frame, struct error *err);
 void target_disk_done(struct session *session, struct disk_request *request);
 void target_recorded(struct session *session, const struct error *error);

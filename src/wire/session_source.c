@@ -126,13 +126,13 @@ static bool decides(enum session_when when, bool is_thin)
 static bool is_compressing(const struct session *session)
 {
     return (session->features & FEATURE_ZSTD) != 0 &&
-           decides(session->config.compress, session->is_thin);
+           decides(session->config.compress, session_is_thin(session));
 }
 
 static bool is_refining(const struct session *session)
 {
     return (session->features & FEATURE_REFINE) != 0 &&
-           decides(session->config.refine, session->is_thin);
+           decides(session->config.refine, session_is_thin(session));
 }
 
 /* One DATA message; there must be room. Compressed when that is wanted and makes it smaller. */
@@ -404,20 +404,15 @@ void source_disk_done(struct session *session, struct disk_request *request)
 
 /* --- pumping --------------------------------------------------------------------------------- */
 
+/* Asks before it takes: nodes that are known to be zeros are finished as soon as they are looked
+ * at, with no request whose return would bring us here again. */
 static bool scan_more(struct session *session)
 {
     struct source *source = session->source;
     const struct stretch *stretch = NULL;
     bool did_any = false;
 
-    while (compare_has_room(source->compare) && (stretch = scan_take(session->scan)) != NULL) {
-        compare_own(source->compare, stretch);
-        did_any = true;
-    }
-    if (outbox_is_high(session)) {
-        return did_any;
-    }
-    while (session_can_act(session)) {
+    while (session_can_act(session) && !outbox_is_high(session)) {
         struct disk_request *request =
             scan_next(session->scan, compare_read_limit(source->compare));
         if (request == NULL) {
@@ -426,24 +421,39 @@ static bool scan_more(struct session *session)
         session_submit(session, request);
         did_any = true;
     }
+    while (compare_has_room(source->compare) && (stretch = scan_take(session->scan)) != NULL) {
+        compare_own(source->compare, stretch);
+        did_any = true;
+    }
     return did_any;
 }
 
+static void send_want_leaves(struct session *session, struct message_want *want)
+{
+    struct writer w = channel_begin(session->channel, 8 * WANTS_PER_FRAME_MAX);
+
+    message_put_want(&w, want);
+    channel_end(session->channel, MESSAGE_WANT_LEAVES, &w);
+    want->count = 0;
+}
+
+/* All of them: what the target is asked for must reach it before it hears that the node is settled.
+ */
 static bool send_wants(struct session *session)
 {
     struct message_want want = {0};
+    bool did_any = false;
 
-    while (want.count < WANTS_PER_FRAME_MAX &&
-           compare_next_want(session->source->compare, &want.numbers[want.count])) {
-        want.count++;
+    while (compare_next_want(session->source->compare, &want.numbers[want.count])) {
+        did_any = true;
+        if (++want.count == WANTS_PER_FRAME_MAX) {
+            send_want_leaves(session, &want);
+        }
     }
-    if (want.count == 0) {
-        return false;
+    if (want.count > 0) {
+        send_want_leaves(session, &want);
     }
-    struct writer w = channel_begin(session->channel, 8 * WANTS_PER_FRAME_MAX);
-    message_put_want(&w, &want);
-    channel_end(session->channel, MESSAGE_WANT_LEAVES, &w);
-    return true;
+    return did_any;
 }
 
 static bool send_marks(struct session *session)
@@ -595,6 +605,17 @@ static int handle_pages(struct session *session, struct const_span payload, stru
     return 0;
 }
 
+static int handle_behind(struct session *session, struct const_span payload, struct error *err)
+{
+    struct message_behind m;
+
+    if (message_get_behind(payload, &m, err) != 0) {
+        return -1;
+    }
+    session->target_is_behind = m.is_behind;
+    return 0;
+}
+
 static void send_bye(struct session *session)
 {
     struct message_bye bye = {.disk_count = session->layout.disk_count,
@@ -652,6 +673,8 @@ enum handled source_handle(struct session *session, const struct frame *frame, s
         result = handle_leaves(session, frame->payload, err);
     } else if (frame->type == MESSAGE_PAGES) {
         result = handle_pages(session, frame->payload, err);
+    } else if (frame->type == MESSAGE_BEHIND) {
+        result = handle_behind(session, frame->payload, err);
     } else {
         assert(frame->type == MESSAGE_SEALED);
         result = handle_sealed(session, frame->payload, err);

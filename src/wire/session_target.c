@@ -74,6 +74,7 @@ struct target {
     ZSTD_DCtx *zstd;   /* owned */
     uint8_t *unpacked; /* owned: LEAF_BYTES */
 
+    bool is_behind; /* the source was told so */
     bool seal_came;
     bool sealed_sent;
     struct checkpoint checkpoint; /* being recorded */
@@ -260,13 +261,23 @@ static void tell_zeros(struct session *session, const struct stretch *stretch)
     session->target->told_node += stretch->count;
 }
 
-/* Reads on, and tells what was read. */
+/* Reads on, and tells what was read. Asks before it takes: nodes that are known to be zeros are
+ * finished as soon as they are looked at, with no request whose return would bring us here again.
+ */
 static bool scan_more(struct session *session)
 {
     struct target *target = session->target;
     const struct stretch *stretch = NULL;
     bool did_any = false;
 
+    while (session_can_act(session) && !stretch_queue_is_full(&target->window)) {
+        struct disk_request *request = scan_next(session->scan, UINT64_MAX);
+        if (request == NULL) {
+            break;
+        }
+        session_submit(session, request);
+        did_any = true;
+    }
     while (!stretch_queue_is_full(&target->window) &&
            channel_room(session->channel) > ANSWER_ROOM_BYTES &&
            (stretch = scan_take(session->scan)) != NULL) {
@@ -281,14 +292,6 @@ static bool scan_more(struct session *session)
     if (target->telling.count > 0 &&
         (scan_is_done(session->scan) || stretch_queue_is_full(&target->window))) {
         send_nodes(session);
-    }
-    while (session_can_act(session) && !stretch_queue_is_full(&target->window)) {
-        struct disk_request *request = scan_next(session->scan, UINT64_MAX);
-        if (request == NULL) {
-            break;
-        }
-        session_submit(session, request);
-        did_any = true;
     }
     return did_any;
 }
@@ -492,6 +495,26 @@ static int note_leaf(struct session *session, uint64_t leaf, const struct digest
     return 0;
 }
 
+static void tell_behind(struct session *session, bool is_behind)
+{
+    struct target *target = session->target;
+
+    if (target->is_behind == is_behind) {
+        return;
+    }
+    target->is_behind = is_behind;
+    struct writer w = channel_begin(session->channel, 1);
+    message_put_behind(&w, &(struct message_behind){.is_behind = is_behind});
+    channel_end(session->channel, MESSAGE_BEHIND, &w);
+}
+
+void target_caught_up(struct session *session)
+{
+    if (channel_room(session->channel) > ANSWER_ROOM_BYTES) {
+        tell_behind(session, false);
+    }
+}
+
 static int refuse_in_check(const struct session *session, struct error *err)
 {
     if (session->target->stage != NULL && !session->target->seal_came) {
@@ -627,7 +650,11 @@ static enum handled handle_data(struct session *session, struct const_span paylo
     }
     if (!target->is_patching) {
         target->patch_buffer = target->stage->ops->reserve(target->stage);
-        if (target->patch_buffer.at == NULL || !session_can_act(session)) {
+        if (target->patch_buffer.at == NULL) {
+            tell_behind(session, true);
+            return HANDLED_LATER;
+        }
+        if (!session_can_act(session)) {
             return HANDLED_LATER;
         }
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "wire/tcp.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -113,6 +114,7 @@ static int connect_any(const struct addrinfo *list, const struct env *env, uint6
         left_count++;
     }
     for (const struct addrinfo *a = list; a != NULL && fd < 0; a = a->ai_next) {
+        assert(left_count > 0); /* it counts the same list */
         uint64_t now_ns = env_now_ns(env);
         uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
         fd = connect_address(a, env, now_ns + left_ns / left_count);

@@ -86,7 +86,8 @@ static int fail_key(const char *path, struct error *err)
     if (ERR_GET_REASON(reason) == PEM_R_BAD_PASSWORD_READ ||
         ERR_GET_REASON(reason) == ERR_R_INTERRUPTED_OR_CANCELLED) {
         return fail(err, ERR_USAGE, 0,
-                    "the private key %s is locked by a passphrase: remove it with `openssl pkey`",
+                    "the private key %s is locked by a passphrase: write one without (openssl pkey "
+                    "-in OLD -out NEW)",
                     path);
     }
     return fail(err, ERR_USAGE, 0,

@@ -56,7 +56,7 @@ int tls_socket_flush(struct tls_socket *s)
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return 0;
         } else if (errno != EINTR) {
-            s->errnum = errno;
+            s->send_errnum = errno;
             return -1;
         }
     }
@@ -104,7 +104,7 @@ static int socket_read(BIO *bio, char *into, size_t size_bytes, size_t *out_got_
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
         BIO_set_retry_read(bio);
     } else {
-        s->errnum = errno;
+        s->recv_errnum = errno;
     }
     return 0;
 }

@@ -80,6 +80,8 @@ static int one(enum message_type type, struct const_span payload, struct writer 
         ROUND_TRIP(sealed);
     case MESSAGE_BYE:
         ROUND_TRIP(bye);
+    case MESSAGE_BEHIND:
+        ROUND_TRIP(behind);
     case MESSAGE_HELLO:
     case MESSAGE_OPEN:
     case MESSAGE_FAIL:

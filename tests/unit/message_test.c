@@ -76,6 +76,7 @@ union any_message {
     struct message_done done;
     struct message_sealed sealed;
     struct message_bye bye;
+    struct message_behind behind;
     struct error fail;
 };
 
@@ -112,6 +113,8 @@ static int get(enum message_type type, struct const_span payload, union any_mess
         return message_get_sealed(payload, &m->sealed, err);
     case MESSAGE_BYE:
         return message_get_bye(payload, &m->bye, err);
+    case MESSAGE_BEHIND:
+        return message_get_behind(payload, &m->behind, err);
     case MESSAGE_FAIL:
         return message_get_fail(payload, &m->fail, err);
     case MESSAGE_SEAL:
@@ -188,6 +191,9 @@ static void put(enum message_type type, struct writer *w, const union any_messag
         break;
     case MESSAGE_BYE:
         message_put_bye(w, &m->bye);
+        break;
+    case MESSAGE_BEHIND:
+        message_put_behind(w, &m->behind);
         break;
     case MESSAGE_FAIL:
         message_put_fail(w, &m->fail);
@@ -346,6 +352,7 @@ static void a_field_out_of_its_range_is_refused(void **state)
         {MESSAGE_DONE, 8, 2},     /* neither the same nor not */
         {MESSAGE_SEALED, 0, 65},  /* too many disks */
         {MESSAGE_BYE, 0, 65},     /* too many disks */
+        {MESSAGE_BEHIND, 0, 2},   /* neither behind nor not */
         {MESSAGE_FAIL, 0, 0},     /* no error */
         {MESSAGE_FAIL, 0, 8},     /* no such kind */
         {MESSAGE_FAIL, 5, 2},     /* neither with an offset nor without */

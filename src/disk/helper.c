@@ -50,6 +50,7 @@ struct helper {
 /* What the child needs to know, gathered before the fork. */
 struct child_setup {
     char *const *argv;
+    char *const *environment;
     int input_fd;
     int output_fd;
     int error_fd;
@@ -122,7 +123,7 @@ static void child_exec(const struct child_setup *setup)
         if (getppid() != setup->parent) {
             _exit(CHILD_EXIT_FAILED); /* the parent died before the death signal was set */
         }
-        (void)execvp(setup->argv[0], setup->argv);
+        (void)execvpe(setup->argv[0], setup->argv, setup->environment);
     }
     int errnum = errno;
     ssize_t told = write(status_fd, &errnum, sizeof errnum);
@@ -230,11 +231,59 @@ static void spawn_fds_close(struct spawn_fds *fds)
     }
 }
 
+/*
+ * QEMU takes a new buffer for every request, and glibc gives one of this size back to the kernel at
+ * once, which then clears it again page by page: kept, serving 1 GiB from the page cache takes 0.5
+ * processor seconds instead of 1.7.
+ */
+static char *const allocator_settings[] = {
+    "MALLOC_MMAP_THRESHOLD_=4194304",
+    "MALLOC_TRIM_THRESHOLD_=67108864",
+};
+
+static bool has_variable(char *const *environment, const char *setting)
+{
+    size_t name_bytes = strcspn(setting, "=") + 1;
+
+    for (; *environment != NULL; environment++) {
+        if (strncmp(*environment, setting, name_bytes) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Our environment with those settings, unless somebody has chosen others; borrowed but for the
+ * array, which is for free(). NULL when memory is short. */
+static char **environment_make(void)
+{
+    static char *const nothing[] = {NULL};
+    char *const *ours = environ != NULL ? environ : nothing;
+    size_t count = 0;
+
+    while (ours[count] != NULL) {
+        count++;
+    }
+    char **environment = calloc(count + ARRAY_COUNT(allocator_settings) + 1, sizeof *environment);
+    if (environment == NULL) {
+        return NULL;
+    }
+    memcpy(environment, ours, count * sizeof *environment);
+    for (size_t i = 0; i < ARRAY_COUNT(allocator_settings); i++) {
+        if (!has_variable(ours, allocator_settings[i])) {
+            environment[count++] = allocator_settings[i];
+        }
+    }
+    return environment;
+}
+
 static int spawn_with(struct helper *h, char *const argv[], struct spawn_fds *fds,
                       struct error *err)
 {
+    char **environment = environment_make();
     struct child_setup setup = {
         .argv = argv,
+        .environment = environment,
         .input_fd = fds->input,
         .output_fd = fds->output[1] >= 0 ? fds->output[1] : fds->input,
         .error_fd = fds->error[1],
@@ -242,7 +291,12 @@ static int spawn_with(struct helper *h, char *const argv[], struct spawn_fds *fd
         .parent = getpid(),
     };
 
-    if (helper_fork(h, &setup, err) != 0) {
+    if (environment == NULL) {
+        return fail(err, ERR_LIMIT, ENOMEM, "cannot start %s", h->program);
+    }
+    int forked = helper_fork(h, &setup, err);
+    free(environment);
+    if (forked != 0) {
         return -1;
     }
     fd_close(&fds->status[1]);

@@ -3,9 +3,9 @@
  * helper.h - another program that works for us for a while: a server on a Unix socket that is
  * watched and ended (helper_start, helper_end), or one command (helper_run).
  *
- * No shell is involved. The child gets its arguments, our environment, /dev/null as input and no
- * other descriptor of ours. What it says on stderr is kept, as far as the end of it goes, so that
- * an error of ours can give its reason.
+ * No shell is involved. The child gets its arguments, our environment (with two settings
+ * for glibc's allocator), /dev/null as input and no other descriptor of ours. What it says on
+ * stderr is kept, as far as the end of it goes, so that an error of ours can give its reason.
  *
  * A helper dies with its owner: it gets SIGTERM when the *thread* that called helper_start or
  * helper_run ends in any way, kill -9 included. That is what the kernel offers (PR_SET_PDEATHSIG

@@ -114,24 +114,20 @@ static void write_time(struct writer *w, struct timespec time)
     write_u64(w, (uint64_t)time.tv_nsec);
 }
 
-static int fingerprint(const struct stat *st, uint8_t identity[DISK_IDENTITY_BYTES],
-                       struct error *err)
+static void write_facts(struct writer *w, const char *label, const struct stat *st)
 {
-    uint8_t buffer[FACTS_BYTES_MAX];
-    struct writer w = writer_init((struct span){buffer, sizeof buffer});
-
-    write_text(&w, "resilver file identity 1");
-    write_u64(&w, st->st_dev);
-    write_u64(&w, st->st_ino);
-    write_u64(&w, (uint64_t)st->st_size);
-    write_time(&w, st->st_mtim);
-    write_time(&w, st->st_ctim);
-    return hash(&w, identity, err);
+    write_text(w, label);
+    write_u64(w, st->st_dev);
+    write_u64(w, st->st_ino);
+    write_u64(w, (uint64_t)st->st_size);
+    write_time(w, st->st_mtim);
 }
 
 int identity_of_file(int fd, const char *name, bool stamp, uint8_t identity[DISK_IDENTITY_BYTES],
                      struct error *err)
 {
+    uint8_t buffer[FACTS_BYTES_MAX];
+    struct writer w = writer_init((struct span){buffer, sizeof buffer});
     struct stat st;
 
     if (stamp && mark(fd, name, err) < 0) {
@@ -151,16 +147,23 @@ int identity_of_file(int fd, const char *name, bool stamp, uint8_t identity[DISK
         memset(identity, 0, DISK_IDENTITY_BYTES);
         return 0;
     }
-    return fingerprint(&st, identity, err);
+    write_facts(&w, "resilver file identity 1", &st);
+    write_time(&w, st.st_ctim);
+    return hash(&w, identity, err);
 }
 
 int identity_fingerprint(int fd, const char *name, uint8_t identity[DISK_IDENTITY_BYTES],
                          struct error *err)
 {
+    uint8_t buffer[FACTS_BYTES_MAX];
+    struct writer w = writer_init((struct span){buffer, sizeof buffer});
     struct stat st;
 
     if (fstat(fd, &st) < 0) {
         return fail(err, ERR_IO, errno, "cannot look at %s", name);
     }
-    return fingerprint(&st, identity, err);
+    /* Without the ctime: a change of owner, mode or name is none of the content. libvirt changes
+     * the owner when somebody tries to start the VM, which our lock then refuses. */
+    write_facts(&w, "resilver file fingerprint 1", &st);
+    return hash(&w, identity, err);
 }

@@ -24,7 +24,8 @@
 MUST_CHECK int identity_of_file(int fd, const char *name, bool stamp,
                                 uint8_t identity[DISK_IDENTITY_BYTES], struct error *err);
 
-/* identity_fingerprint - the same fingerprint, but never zeros: for seeing that a file changed. */
+/* identity_fingerprint - for seeing that the content changed: never zeros, however fresh the times,
+ * and not comparable with what identity_of_file gives. */
 MUST_CHECK int identity_fingerprint(int fd, const char *name, uint8_t identity[DISK_IDENTITY_BYTES],
                                     struct error *err);
 

@@ -227,7 +227,7 @@ static int helper_bring_up(struct image_disk *image, struct error *err)
             image->path, disk_format_name(image->format));
     }
     if (reason[0] != '\0') {
-        return qemu_fail(image->path, image->format, reason, err);
+        return qemu_fail(image->path, image->format, "use", reason, err);
     }
     return fail(err, cause.kind, 0, "cannot open %s: %s", image->path, cause.message);
 }

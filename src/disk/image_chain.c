@@ -18,6 +18,19 @@
 #include "disk/lock.h"
 #include "disk/qemu.h"
 
+static int fail_open(const char *path, const char *front, bool write, struct error *err)
+{
+    if (front != NULL) {
+        return fail(err, ERR_IO, errno, "cannot open %s, which is the image behind %s", path,
+                    front);
+    }
+    if (errno == ENOENT) {
+        return fail(err, ERR_IO, 0, "%s does not exist; check its name%s", path,
+                    write ? ", or have it made with --create" : "");
+    }
+    return fail(err, ERR_IO, errno, "cannot open %s for %s", path, write ? "writing" : "reading");
+}
+
 static int layer_inspect(struct image_layer *layer, int fd, struct error *err)
 {
     struct stat status;
@@ -26,7 +39,7 @@ static int layer_inspect(struct image_layer *layer, int fd, struct error *err)
         return fail(err, ERR_IO, errno, "cannot look at %s", layer->path);
     }
     if (S_ISDIR(status.st_mode)) {
-        return fail(err, ERR_IO, EISDIR, "%s is not an image", layer->path);
+        return fail(err, ERR_IO, 0, "%s is a directory; name the image in it", layer->path);
     }
     if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
         return fail(err, ERR_USAGE, 0, "%s is not an image: neither a file nor a block device",
@@ -37,40 +50,53 @@ static int layer_inspect(struct image_layer *layer, int fd, struct error *err)
 }
 
 /*
- * The helper locks every layer that is not raw against writers by itself, for as long as it has it
- * open; a raw one it would share with a writer. Ours cover all layers behind the image, so that
- * what is in use is said in one way. The image itself must be left to the helper: it may write to
- * it.
+ * Keep others away. The helper locks every layer that is not raw by itself, for as long as it has
+ * it open; a raw one it would share with a writer. Ours cover all layers behind the image, so that
+ * what is in use is said in one way. The image itself is left to the helper, which may write to it;
+ * but QEMU does not claim a device for itself, so a mounted one is refused here.
  */
-static int layer_add(struct image_chain *chain, const char *path, enum disk_format format,
-                     bool write, struct error *err)
+static int layer_protect(struct image_layer *layer, bool is_behind, bool write, struct error *err)
+{
+    if (!is_behind && !(write && layer->is_device)) {
+        return 0;
+    }
+    int flags = is_behind ? O_RDONLY : O_RDWR | O_EXCL;
+    layer->lock_fd = open(layer->path, flags | O_CLOEXEC);
+    if (layer->lock_fd < 0 && errno == EBUSY) {
+        return fail(err, ERR_WRONG_STATE, 0,
+                    "%s is in use: it is mounted, part of a volume group, a RAID or swap, or "
+                    "another program has it alone; take it out of use first",
+                    layer->path);
+    }
+    if (layer->lock_fd < 0) {
+        return fail(err, ERR_IO, errno, "cannot open %s", layer->path);
+    }
+    return is_behind ? lock_image(layer->lock_fd, layer->path, false, err) : 0;
+}
+
+/* @front  the image that this one is behind; NULL for the image itself */
+static int layer_add(struct image_chain *chain, const char *path, const char *front,
+                     enum disk_format format, bool write, struct error *err)
 {
     assert(chain->count < IMAGE_CHAIN_MAX);
     struct image_layer *layer = &chain->layers[chain->count];
-    bool is_behind = chain->count > 0;
 
     *layer = (struct image_layer){.path = strdup(path), .format = format, .lock_fd = -1};
     if (layer->path == NULL) {
         return fail(err, ERR_LIMIT, ENOMEM, "cannot open %s", path);
     }
     chain->count++;
-    int mode = write && !is_behind ? O_RDWR : O_RDONLY;
-    int fd = open(path, mode | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    /* A directory cannot be opened for writing, but must be called what it is. */
+    int fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 && errno == EISDIR) {
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
+    }
     if (fd < 0) {
-        return fail(err, ERR_IO, errno, "cannot open %s%s",
-                    is_behind ? "the image behind it, " : "", path);
+        return fail_open(path, front, write, err);
     }
-    if (layer_inspect(layer, fd, err) != 0 ||
-        (is_behind && lock_image(fd, path, false, err) != 0)) {
-        (void)close(fd); /* nothing was written through it */
-        return -1;
-    }
-    if (is_behind) {
-        layer->lock_fd = fd;
-    } else {
-        (void)close(fd);
-    }
-    return 0;
+    int result = layer_inspect(layer, fd, err);
+    (void)close(fd); /* nothing was written through it */
+    return result == 0 ? layer_protect(layer, front != NULL, write, err) : -1;
 }
 
 /* The format that an image's header gives to the image behind it. */
@@ -120,7 +146,7 @@ static int layer_next(struct image_chain *chain, const struct qemu_image *image,
     if (backing_format(path, image, &format, err) != 0) {
         return -1;
     }
-    return layer_add(chain, image->backing_path, format, false, err);
+    return layer_add(chain, image->backing_path, path, format, false, err);
 }
 
 int image_chain_open(const char *path, enum disk_format format, bool write, struct image_chain *out,
@@ -129,7 +155,7 @@ int image_chain_open(const char *path, enum disk_format format, bool write, stru
     uint32_t looked_at = 0;
 
     out->count = 0;
-    int result = layer_add(out, path, format, write, err);
+    int result = layer_add(out, path, NULL, format, write, err);
     while (result == 0 && looked_at < out->count) {
         const struct image_layer *layer = &out->layers[looked_at++];
         if (layer->format == DISK_FORMAT_RAW) {
@@ -166,16 +192,37 @@ static bool can_have_backing(enum disk_format format)
     return format == DISK_FORMAT_QCOW2 || format == DISK_FORMAT_VMDK;
 }
 
+/* A name and its value belong on one line. */
+/* clang-format off */
+static json_t *describe_file(const struct image_layer *layer, const char *discard, bool direct)
+{
+    return json_pack("{s:s, s:s, s:s, s:s}",
+                     "driver", layer->is_device ? "host_device" : "file",
+                     "filename", layer->path,
+                     "discard", discard,
+                     /* a third less processor time than threads, but only past the page cache */
+                     "aio", direct ? "native" : "threads");
+}
+
+static json_t *describe_node(const struct image_layer *layer, bool write, bool direct)
+{
+    const char *discard = write ? "unmap" : "ignore";
+
+    return json_pack("{s:s, s:b, s:s, s:s, s:{s:b}, s:o}",
+                     "driver", disk_format_name(layer->format),
+                     "read-only", !write,
+                     "discard", discard,
+                     "detect-zeroes", "off",
+                     "cache", "direct", direct,
+                     "file", describe_file(layer, discard, direct));
+}
+/* clang-format on */
+
 /* One layer over the one below it, whose reference is taken. NULL when memory is short. */
 static json_t *layer_describe(const struct image_layer *layer, json_t *below, bool write,
                               bool direct)
 {
-    const char *discard = write ? "unmap" : "ignore";
-    json_t *node = json_pack("{s:s, s:b, s:s, s:s, s:{s:b}, s:{s:s, s:s, s:s}}", "driver",
-                             disk_format_name(layer->format), "read-only", !write, "discard",
-                             discard, "detect-zeroes", "off", "cache", "direct", direct, "file",
-                             "driver", layer->is_device ? "host_device" : "file", "filename",
-                             layer->path, "discard", discard);
+    json_t *node = describe_node(layer, write, direct);
 
     if (node != NULL && can_have_backing(layer->format)) {
         json_t *backing = below != NULL ? below : json_null();

@@ -64,8 +64,8 @@ static int resize(const struct disk_open_options *options, const char *path,
     if (shrink && !options->shrink) {
         return fail(
             err, ERR_WRONG_STATE, 0,
-            "%s has %llu bytes, more than the %llu that it must have: allow shrinking, which "
-            "cuts off its end, or use another target",
+            "%s has %llu bytes and must have %llu; what is beyond that is cut off only with "
+            "--create --yes",
             path, found, wanted);
     }
     if (format != DISK_FORMAT_QCOW2) {

@@ -126,6 +126,15 @@ static int measure_block(const char *path, struct medium *medium, struct error *
     return 0;
 }
 
+static int check_size(const char *path, uint64_t size_bytes, struct error *err)
+{
+    if (size_bytes > DISK_SIZE_MAX) {
+        return fail(err, ERR_LIMIT, 0, "%s cannot be %" PRIu64 " bytes large: the limit is 1 EiB",
+                    path, size_bytes);
+    }
+    return 0;
+}
+
 static int measure(const char *path, struct medium *medium, struct error *err)
 {
     struct stat st;
@@ -142,10 +151,7 @@ static int measure(const char *path, struct medium *medium, struct error *err)
         medium->block_bytes = 512;
         medium->direct_bytes = (uint32_t)PAGE_BYTES;
     }
-    if (medium->size_bytes > DISK_SIZE_MAX) {
-        return fail(err, ERR_LIMIT, 0, "%s is larger than any disk can be here (1 EiB)", path);
-    }
-    return 0;
+    return check_size(path, medium->size_bytes, err);
 }
 
 /*
@@ -208,7 +214,7 @@ static int adjust_size(const struct disk_open_options *options, struct medium *m
     if (is_bytes > must_bytes && !options->shrink) {
         return fail(err, ERR_WRONG_STATE, 0,
                     "%s is %" PRIu64 " bytes large and must have %" PRIu64
-                    "; what is beyond that is cut off only with --shrink",
+                    "; what is beyond that is cut off only with --create --yes",
                     options->path, is_bytes, must_bytes);
     }
     return set_size(options->path, medium, must_bytes, err);
@@ -321,18 +327,22 @@ int medium_open(const struct disk_open_options *options, struct medium *out, str
 {
     CLEANUP(medium_close) struct medium medium = {.fd = -1, .direct_fd = -1};
     CLEANUP(fd_close) int pin = open(options->path, O_PATH | O_CLOEXEC);
-    bool is_missing = pin < 0 && errno == ENOENT;
+    int pin_errnum = pin < 0 ? errno : 0;
 
+    if (options->write && options->create &&
+        check_size(options->path, options->size_bytes, err) < 0) {
+        return -1;
+    }
     if (pin >= 0) {
         if (open_existing(options, pin, &medium, err) < 0) {
             return -1;
         }
-    } else if (is_missing && options->write && options->create) {
+    } else if (pin_errnum == ENOENT && options->write && options->create) {
         if (create_file(options, &medium, err) < 0) {
             return -1;
         }
     } else {
-        return fail_open(options, errno, err);
+        return fail_open(options, pin_errnum, err);
     }
     if (open_direct(options, &medium, err) < 0) {
         return -1;

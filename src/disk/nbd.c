@@ -245,11 +245,8 @@ static void extents_fill(struct nbd_command *c, const uint32_t *entries, size_t 
         if ((entries[i + 1] & LIBNBD_STATE_ZERO) == 0 || zero_start >= zero_end) {
             continue;
         }
-        if (!extents_append(request, told, zero_start, false)) {
-            return;
-        }
-        told = zero_start;
-        if (!extents_append(request, zero_start, zero_end, true)) {
+        if (!extents_append(request, told, zero_start, false) ||
+            !extents_append(request, zero_start, zero_end, true)) {
             return;
         }
         told = zero_end;

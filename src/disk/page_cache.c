@@ -4,7 +4,7 @@
  * pages 7 us, mincore of one page 0.4 us. Hence: after STREAK_TRUSTED reads in a row that the cache
  * answered, only each STREAK_PROBE-th is asked about, and the rest is read with RWF_NOWAIT, which
  * says so itself when a page is missing. It is not used alone because a miss makes the kernel begin
- * to read ahead, into the cache, what we are about to read past it.
+ * to read into the cache what we are about to read past it.
  */
 #include "disk/page_cache.h"
 
@@ -45,6 +45,9 @@ void page_cache_init(struct page_cache *cache, int fd, uint64_t size_bytes)
 {
     *cache = (struct page_cache){.fd = fd, .size_bytes = size_bytes, .can_refuse = true};
     cache->is_blind = !is_told_residency(fd);
+    /* No reading ahead (8 MiB here) when a guess was wrong: what comes next is asked for anyway,
+     * past the cache or deep enough. It is advice, so that nothing depends on its success. */
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
 }
 
 static void unmap(struct page_cache *cache)

@@ -33,7 +33,7 @@ void page_cache_done(struct page_cache *cache);
  * page_cache_may_hold - whether it is worth trying to read a range from the cache.
  *
  * A guess made for speed: asking costs a quarter of reading, so in a row of hits only now and then
- * is asked, and a wrong yes costs one piece of readahead.
+ * is asked, and a wrong yes costs one needless read into the cache.
  */
 bool page_cache_may_hold(struct page_cache *cache, uint64_t offset_bytes, uint64_t len_bytes);
 

@@ -2,11 +2,14 @@
 #include "disk/qemu.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "disk/format.h"
 #include "disk/helper.h"
 
 #define SIZE_TEXT_MAX 24
@@ -22,30 +25,57 @@ static const char *after_last(const char *text, const char *mark)
     return text;
 }
 
+/* text without `opening` and what follows that up to the next `end`; text if it begins otherwise.
+ */
+static const char *without(const char *text, const char *opening, const char *end)
+{
+    const char *found = strstr(text, end);
+
+    if (strncmp(text, opening, strlen(opening)) != 0 || found == NULL) {
+        return text;
+    }
+    return found + strlen(end);
+}
+
 /*
  * "qemu-img: Could not open 'PATH': Could not open 'PATH': Invalid argument" says "Invalid
  * argument"; a helper repeats its whole option before that, which ends with "}: ".
  */
-static const char *plain_words(const char *reason)
+static const char *plain_words(const char *reason, const char *path)
 {
-    static const char *const openings[] = {"qemu-img: Could not open '", "Could not open '",
-                                           "qemu-nbd: Failed to blk_new_open '"};
     const char *text = after_last(reason, "}: ");
+    const char *before;
 
-    for (size_t i = 0; i < ARRAY_COUNT(openings);) {
-        const char *end = strstr(text, "': ");
-        if (strncmp(text, openings[i], strlen(openings[i])) == 0 && end != NULL) {
-            text = end + strlen("': ");
-            i = 0;
-        } else {
-            i++;
-        }
-    }
+    do {
+        before = text;
+        text = without(text, "qemu-", ": ");
+        text = without(text, "Could not open '", "': ");
+        text = without(text, "Failed to blk_new_open '", "': ");
+        text = without(text, path, ": ");
+    } while (text != before);
     return text[0] == '\0' ? "it gave no reason" : text;
 }
 
-int qemu_fail(const char *path, enum disk_format format, const char *reason, struct error *err)
+/* What the file begins like, if that is an image at all: only for the message. */
+static enum disk_format look_at(const char *path)
 {
+    uint8_t head[FORMAT_HEAD_BYTES];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd < 0) {
+        return DISK_FORMAT_RAW;
+    }
+    ssize_t got = pread(fd, head, sizeof head, 0);
+    (void)close(fd); /* nothing was written through it */
+    return got <= 0 ? DISK_FORMAT_RAW : format_by_magic((struct const_span){head, (size_t)got});
+}
+
+int qemu_fail(const char *path, enum disk_format format, const char *doing, const char *reason,
+              struct error *err)
+{
+    const char *name = disk_format_name(format);
+    enum disk_format found = look_at(path);
+
     if (strstr(reason, "Failed to get ") != NULL && strstr(reason, " lock") != NULL) {
         return fail(err, ERR_WRONG_STATE, 0,
                     "%s is in use by a VM: stop it, or take a snapshot of it and use that (QEMU "
@@ -53,17 +83,21 @@ int qemu_fail(const char *path, enum disk_format format, const char *reason, str
                     path);
     }
     if (strstr(reason, strerror(ENOSPC)) != NULL) {
-        return fail(err, ERR_LIMIT, ENOSPC, "there is no room for %s", path);
+        return fail(err, ERR_LIMIT, ENOSPC, "cannot %s %s as a %s image", doing, path, name);
     }
-    return fail(err, ERR_USAGE, 0,
-                "%s cannot be used as a %s image (name its format if it is of another one): %s",
-                path, disk_format_name(format), plain_words(reason));
+    if (found != DISK_FORMAT_RAW && found != format) {
+        return fail(err, ERR_USAGE, 0,
+                    "%s is not a %s image but begins like a %s one: say so with --format=%s", path,
+                    name, disk_format_name(found), disk_format_name(found));
+    }
+    return fail(err, ERR_USAGE, 0, "cannot %s %s as a %s image: %s", doing, path, name,
+                plain_words(reason, path));
 }
 
 /* --- qemu-img -------------------------------------------------------------------------------- */
 
 static int image_command(char *const argv[], const char *path, enum disk_format format,
-                         struct helper_result *out, struct error *err)
+                         const char *doing, struct helper_result *out, struct error *err)
 {
     struct error cause = {.kind = ERR_NONE};
 
@@ -73,10 +107,10 @@ static int image_command(char *const argv[], const char *path, enum disk_format 
                         "%s is a %s image, for which qemu-img is needed: install qemu-utils", path,
                         disk_format_name(format));
         }
-        return fail(err, cause.kind, 0, "cannot look at %s: %s", path, cause.message);
+        return fail(err, cause.kind, 0, "cannot %s %s: %s", doing, path, cause.message);
     }
     if (out->exit_status != 0) {
-        int result = qemu_fail(path, format, out->reason, err);
+        int result = qemu_fail(path, format, doing, out->reason, err);
         helper_result_done(out);
         return result;
     }
@@ -126,7 +160,7 @@ int qemu_image_read(const char *path, enum disk_format format, struct qemu_image
         (char *)path, NULL};
     struct helper_result result = {.output = NULL};
 
-    if (image_command(argv, path, format, &result, err) != 0) {
+    if (image_command(argv, path, format, "use", &result, err) != 0) {
         return -1;
     }
     json_t *root = json_loadb(result.output, result.output_bytes, 0, NULL);
@@ -146,11 +180,11 @@ void qemu_image_done(struct qemu_image *image)
 }
 
 static int image_command_quiet(char *const argv[], const char *path, enum disk_format format,
-                               struct error *err)
+                               const char *doing, struct error *err)
 {
     struct helper_result result = {.output = NULL};
 
-    if (image_command(argv, path, format, &result, err) != 0) {
+    if (image_command(argv, path, format, doing, &result, err) != 0) {
         return -1;
     }
     helper_result_done(&result);
@@ -165,7 +199,7 @@ int qemu_image_create(const char *path, enum disk_format format, uint64_t size_b
                           (char *)path, size_text, NULL};
 
     (void)snprintf(size_text, sizeof size_text, "%llu", (unsigned long long)size_bytes);
-    return image_command_quiet(argv, path, format, err);
+    return image_command_quiet(argv, path, format, "make", err);
 }
 
 int qemu_image_resize(const char *path, enum disk_format format, uint64_t size_bytes, bool shrink,
@@ -180,5 +214,5 @@ int qemu_image_resize(const char *path, enum disk_format format, uint64_t size_b
                                  (char *)path, size_text, NULL};
 
     (void)snprintf(size_text, sizeof size_text, "%llu", (unsigned long long)size_bytes);
-    return image_command_quiet(shrink ? shrink_argv : grow_argv, path, format, err);
+    return image_command_quiet(shrink ? shrink_argv : grow_argv, path, format, "resize", err);
 }

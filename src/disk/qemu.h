@@ -39,12 +39,15 @@ MUST_CHECK int qemu_image_resize(const char *path, enum disk_format format, uint
                                  bool shrink, struct error *err);
 
 /*
- * qemu_fail - fail, because a QEMU program gave this reason for not using an image.
+ * qemu_fail - fail, because a QEMU program gave this reason for not doing it.
+ *
+ * @doing  "use", "make", "resize"
  *
  * Errors: ERR_WRONG_STATE  it is in use: QEMU could not get its locks
  *         ERR_LIMIT        no space
- *         ERR_USAGE        anything else: not of that format, broken, encrypted
+ *         ERR_USAGE        anything else: not of that format, broken, encrypted, too large
  */
-int qemu_fail(const char *path, enum disk_format format, const char *reason, struct error *err);
+int qemu_fail(const char *path, enum disk_format format, const char *doing, const char *reason,
+              struct error *err);
 
 #endif

@@ -436,12 +436,13 @@ static void refuses_what_is_not_an_image(void **state)
     assert_int_equal(mkfifo(fifo.text, 0600), 0);
     for (size_t i = 0; i < ARRAY_COUNT(formats); i++) {
         refused(text.text, formats[i].format, false, ERR_USAGE, formats[i].name);
-        refused(dir, formats[i].format, false, ERR_IO, "Is a directory");
+        refused(dir, formats[i].format, i % 2 == 0, ERR_IO, "is a directory");
         refused(fifo.text, formats[i].format, false, ERR_USAGE, "neither a file");
-        refused(in_dir("none").text, formats[i].format, false, ERR_IO, "No such file");
-        refused(in_dir("none").text, formats[i].format, true, ERR_IO, "No such file");
+        refused(in_dir("none").text, formats[i].format, false, ERR_IO,
+                "does not exist; check its name");
+        refused(in_dir("none").text, formats[i].format, true, ERR_IO, "--create");
         if (formats[i].format != DISK_FORMAT_QCOW2) {
-            refused(qcow2.text, formats[i].format, true, ERR_USAGE, formats[i].name);
+            refused(qcow2.text, formats[i].format, true, ERR_USAGE, "--format=qcow2");
         }
     }
     refused(text.text, DISK_FORMAT_RAW, false, ERR_INTERNAL, "image format");
@@ -481,9 +482,15 @@ static void refuses_an_image_in_use(void **state)
     }
 }
 
-static bool can_be_opened_for_writing(const char *path, const char *format)
+static bool can_be_opened_for_writing(const char *path, char *format)
 {
-    return DRIVE_RUN("qemu-io", "-f", (char *)format, "-c", "quit", (char *)path) == 0;
+    char *const argv[] = {"qemu-io", "-f", format, "-c", "quit", (char *)path, NULL};
+    struct helper_result result = {.output = NULL};
+
+    assert_int_equal(helper_run(argv, 20, &result, NULL), 0);
+    assert_true(result.exit_status == 0 || strstr(result.reason, "\"write\" lock") != NULL);
+    helper_result_done(&result);
+    return result.exit_status == 0;
 }
 
 /* While we are at work, no VM may start on the image, nor on a raw one behind it. */
@@ -512,6 +519,40 @@ static void keeps_writers_away(void **state)
     assert_int_equal(err.kind, ERR_WRONG_STATE);
     assert_non_null(strstr(err.message, base.text));
     helper_end(user);
+}
+
+/* An image in a block device, which is claimed while it is a target. */
+static void writes_to_an_image_in_a_block_device(void **state)
+{
+    (void)state;
+    struct name file = in_dir("device");
+    struct helper_result result = {.output = NULL};
+
+    assert_int_equal(DRIVE_RUN("truncate", "-s", "32M", file.text), 0);
+    char *const attach[] = {"losetup", "--find", "--show", file.text, NULL};
+    if (getuid() != 0 || drive_program(attach, &result) != 0) {
+        helper_result_done(&result);
+        skip(); /* needs root and a loop device */
+    }
+    char *device = result.output;
+    device[strcspn(device, "\n")] = '\0';
+    int status = DRIVE_RUN("qemu-img", "create", "-q", "-f", "qcow2", device, "8M");
+    struct disk *disk = open_image(device, DISK_FORMAT_QCOW2, true);
+    put(disk, 0, 3 * MIB, SEED);
+    assert_int_equal(drive_flush(disk), 0);
+    int claimed = open(device, O_RDWR | O_EXCL | O_CLOEXEC);
+    disk_close(disk);
+    int claim = open(device, O_RDWR | O_EXCL | O_CLOEXEC);
+    refused(device, DISK_FORMAT_QCOW2, true, ERR_WRONG_STATE, "mounted");
+    disk = open_image(device, DISK_FORMAT_QCOW2, false);
+    expect(disk, 0, 3 * MIB, SEED);
+    disk_close(disk);
+    (void)close(claim);
+    assert_int_equal(DRIVE_RUN("losetup", "--detach", device), 0);
+    assert_int_equal(status, 0);
+    assert_int_equal(claimed, -1);
+    assert_true(claim >= 0);
+    helper_result_done(&result);
 }
 
 /* --- making and resizing --------------------------------------------------------------------- */
@@ -606,7 +647,7 @@ static void resizes_qcow2_and_no_other(void **state)
         smaller.size_bytes = SIZE / 2;
         cut.size_bytes = SIZE / 2;
         cut.shrink = true;
-        refused_with(&smaller, formats[i].format, ERR_WRONG_STATE, "allow shrinking");
+        refused_with(&smaller, formats[i].format, ERR_WRONG_STATE, "only with --create --yes");
         if (formats[i].format != DISK_FORMAT_QCOW2) {
             refused_with(&larger, formats[i].format, ERR_WRONG_STATE, "cannot be resized");
             refused_with(&cut, formats[i].format, ERR_WRONG_STATE, "cannot be resized");
@@ -618,7 +659,7 @@ static void resizes_qcow2_and_no_other(void **state)
         expect(disk, 0, SIZE, SEED);
         assert_int_equal(drive_zero_bytes(disk, SIZE, SIZE), SIZE);
         disk_close(disk);
-        refused_with(&smaller, formats[i].format, ERR_WRONG_STATE, "allow shrinking");
+        refused_with(&smaller, formats[i].format, ERR_WRONG_STATE, "only with --create --yes");
         disk = open_with(&cut, formats[i].format);
         assert_int_equal(disk->size_bytes, SIZE / 2);
         expect(disk, 0, SIZE / 2, SEED);
@@ -755,6 +796,7 @@ int main(void)
         WITH_DIR(refuses_what_is_not_an_image),
         WITH_DIR(refuses_an_image_in_use),
         WITH_DIR(keeps_writers_away),
+        WITH_DIR(writes_to_an_image_in_a_block_device),
         WITH_DIR(makes_images_of_exactly_the_size),
         WITH_DIR(refuses_sizes_that_an_image_cannot_have),
         WITH_DIR(an_image_that_cannot_be_made_leaves_nothing),

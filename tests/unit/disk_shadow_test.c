@@ -8,7 +8,7 @@
 #include "disk_places.h"
 
 #define SHADOW_BYTES (6 * MIB + 4096 + 1234)
-#define SHADOW_STEPS 3000U
+#define SHADOW_STEPS 1500U
 #define SHADOW_FLIGHT 12U
 
 static uint64_t random_state;
@@ -226,7 +226,7 @@ static void agree_on_small_blocks(void **state)
     if (!has_mounts) {
         skip();
     }
-    const char *where = mount_ext4(&loop, file_path("backing"), 32 * MIB, false);
+    const char *where = mount_ext4(&loop, file_path("backing"), 32 * MIB, "1024", false);
     if (where == NULL) {
         skip();
     }

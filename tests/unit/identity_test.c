@@ -98,6 +98,30 @@ static void two_files_and_two_sizes_differ(void **state)
     }
 }
 
+static void a_fingerprint_shows_that_the_content_changed(void **state)
+{
+    char *path = file_path("identity");
+    uint8_t before[DISK_IDENTITY_BYTES];
+    uint8_t after[DISK_IDENTITY_BYTES];
+    struct timespec past[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1}};
+
+    (void)state;
+    make_file(path, 5000);
+    assert_int_equal(utimensat(AT_FDCWD, path, past, 0), 0);
+    struct disk *disk = open_disk(path, false);
+    assert_int_equal(disk_fingerprint(disk, before, NULL), 0);
+    assert_false(is_same(before, no_identity));
+    assert_int_equal(chmod(path, 0640), 0); /* the file, and not its content */
+    assert_int_equal(disk_fingerprint(disk, after, NULL), 0);
+    assert_true(is_same(before, after));
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "x", 1, 4999), 1);
+    (void)close(fd);
+    assert_int_equal(disk_fingerprint(disk, after, NULL), 0);
+    assert_false(is_same(before, after));
+    disk_close(disk);
+}
+
 /* Times that are long past are evidence without any mark. Nobody can set a ctime, so we wait. */
 static void old_times_are_evidence(void **state)
 {
@@ -133,7 +157,7 @@ static void whole_seconds_hold_no_mark(void **state)
     if (!has_mounts) {
         skip();
     }
-    const char *where = mount_ext4(&loop, file_path("backing"), 32 * MIB, false);
+    const char *where = mount_ext4(&loop, file_path("backing"), 32 * MIB, "1024", false);
     if (where == NULL) {
         skip();
     }
@@ -153,6 +177,7 @@ int main(void)
         cmocka_unit_test(fresh_times_are_no_evidence),
         cmocka_unit_test(a_stamped_disk_shows_any_later_write),
         cmocka_unit_test(two_files_and_two_sizes_differ),
+        cmocka_unit_test(a_fingerprint_shows_that_the_content_changed),
         cmocka_unit_test(old_times_are_evidence),
         cmocka_unit_test(whole_seconds_hold_no_mark),
     };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "base/env.h" /* before cmocka.h, which has a fail() too */
 #include "base/log.h"
+#include "base/env.h" /* before cmocka.h, which has a fail() too */
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -105,9 +105,8 @@ static void catch_event(const char *journal, enum log_level level, char *out, si
 
     assert_int_equal(pipe(fds), 0);
     int saved = dup(STDERR_FILENO);
-    assert_int_equal(journal == NULL ? unsetenv("JOURNAL_STREAM")
-                                     : setenv("JOURNAL_STREAM", journal, 1),
-                     0);
+    assert_int_equal(
+        journal == NULL ? unsetenv("JOURNAL_STREAM") : setenv("JOURNAL_STREAM", journal, 1), 0);
     assert_true(dup2(fds[1], STDERR_FILENO) >= 0);
     log_event(level, {"disk", "vda"}, {"event", "it happened"});
     assert_true(dup2(saved, STDERR_FILENO) >= 0);

@@ -90,10 +90,10 @@ static void fractions_are_rounded_down(void **state)
 static void anything_else_is_refused(void **state)
 {
     static const char *const texts[] = {
-        "",     "K",     "fast",  "-1",     "+1",    " 1",    "1 ",        "1 K",   "1K ",
-        "1.5",  "1.5B",  "1.",    ".5K",    "1.K",   "1,5K",  "1..5K",     "1.5.5", "0x10",
-        "1e3",  "1P",    "1KiBs", "1KBB",   "1Bi",   "1iB",   "1Kib/s",    "1kk",   "1.1234567G",
-        "inf",  "nan",   "1K\n",  "10M/s",  "\xc2\xb2", "1M1K",
+        "",    "K",    "fast",  "-1",    "+1",       " 1",   "1 ",     "1 K",   "1K ",
+        "1.5", "1.5B", "1.",    ".5K",   "1.K",      "1,5K", "1..5K",  "1.5.5", "0x10",
+        "1e3", "1P",   "1KiBs", "1KBB",  "1Bi",      "1iB",  "1Kib/s", "1kk",   "1.1234567G",
+        "inf", "nan",  "1K\n",  "10M/s", "\xc2\xb2", "1M1K",
     };
 
     (void)state;
@@ -124,8 +124,8 @@ static void ranges_have_both_ends(void **state)
     assert_true(value == 1);
     assert_int_equal(number_parse_range("65535", "a port", 1, 65535, &value, &err), 0);
     assert_true(value == 65535);
-    static const char *const texts[] = {"0", "65536", "", "-1", " 1", "1 ", "80x", "4294967297",
-                                        "18446744073709551617"};
+    static const char *const texts[] = {
+        "0", "65536", "", "-1", " 1", "1 ", "80x", "4294967297", "18446744073709551617"};
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
         assert_int_equal(number_parse_range(texts[i], "a port", 1, 65535, &value, &err), -1);
         assert_int_equal(err.kind, ERR_USAGE);

@@ -458,7 +458,7 @@ bool compare_next_want(struct compare *compare, uint64_t *node)
     return true;
 }
 
-bool compare_next_shipment(struct compare *compare, struct shipment *shipment)
+bool compare_next_shipment(struct compare *compare, bool single, struct shipment *shipment)
 {
     if (compare->ready_count == 0) {
         return false;
@@ -469,7 +469,7 @@ bool compare_next_shipment(struct compare *compare, struct shipment *shipment)
     assert(left != 0);
     uint32_t first = (uint32_t)__builtin_ctz(left);
     bool is_zero = own->is_zero || digest_is_zero(&own->leaves[first]);
-    uint32_t most = is_zero ? LEAVES_PER_NODE : LEAVES_PER_READ;
+    uint32_t most = is_zero ? LEAVES_PER_NODE : single ? 1 : LEAVES_PER_READ;
     uint32_t count = 0;
 
     while (count < most && first + count < LEAVES_PER_NODE && (left >> (first + count) & 1) != 0 &&

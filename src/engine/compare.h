@@ -85,8 +85,8 @@ void compare_shipped(struct compare *compare, uint64_t first_leaf, uint32_t coun
 bool compare_next_want(struct compare *compare, uint64_t *node);
 
 /* compare_next_shipment - leaves to read again and ship; zeros need no reading. At most
- * LEAVES_PER_READ that are not. */
-bool compare_next_shipment(struct compare *compare, struct shipment *shipment);
+ * LEAVES_PER_READ that are not; `single`: one of them, so that its pages can be compared. */
+bool compare_next_shipment(struct compare *compare, bool single, struct shipment *shipment);
 
 /*
  * compare_differs_at_hand - whether this leaf, just read, is known to differ from the target's and

@@ -270,7 +270,8 @@ static bool ship_next(struct session *session)
            source->refining_count < REFINING_MAX &&
            source->want_pages.count < WANTS_PER_FRAME_MAX) {
         struct ship *ship = free_ship(source);
-        if (ship == NULL || !compare_next_shipment(source->compare, &shipment)) {
+        if (ship == NULL ||
+            !compare_next_shipment(source->compare, is_refining(session), &shipment)) {
             break;
         }
         did_any = true;

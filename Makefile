@@ -13,6 +13,8 @@ WERROR ?= true
 PREFIX ?= /usr/local
 
 DEPS := tools/install-deps
+# sshd, mke2fs and losetup lie where only root looks for programs.
+export PATH := $(PATH):/usr/sbin:/sbin
 SETUP = @test -f $(BUILD)/build.ninja || CC=$(CC) meson setup \
 	-Dwerror=$(WERROR) -Dprefix=$(PREFIX) $(BUILD)
 # The program alone: tests are built when they are run.
@@ -25,7 +27,7 @@ help:
 	@echo 'make build     build $(BUILD)/resilver'
 	@echo 'make demo      show a resynchronization of a VM disk, with its proof'
 	@echo 'make check     build in every way and run all tests; the last line counts them'
-	@echo 'make bench     measure beside rsync and beside the speed of the disks'
+	@echo 'make bench     measure beside rsync and beside the speed of the disks (ARGS=--quick)'
 	@echo 'make soak      the long tests, for SOAK_MINUTES (30)'
 	@echo 'make lint      format, layers, banned functions, cppcheck, clang-tidy'
 	@echo 'make install   install below PREFIX ($(PREFIX)), staged in DESTDIR'
@@ -41,15 +43,15 @@ check:
 
 demo: build
 	@$(DEPS) demo
-	@RESILVER=$(CURDIR)/$(BUILD)/resilver tools/demo
+	@RESILVER=$(CURDIR)/$(BUILD)/resilver tools/demo $(ARGS)
 
 bench: build
 	@$(DEPS) bench
-	@BUILD=$(CURDIR)/$(BUILD) RESILVER=$(CURDIR)/$(BUILD)/resilver bench/run
+	@BUILD=$(CURDIR)/$(BUILD) RESILVER=$(CURDIR)/$(BUILD)/resilver bench/run $(ARGS)
 
-soak: build
+soak:
 	@$(DEPS) soak
-	@RESILVER=$(CURDIR)/$(BUILD)/resilver tools/soak
+	@tools/soak
 
 lint:
 	@$(DEPS) lint

@@ -19,16 +19,15 @@
 #include <unistd.h>
 
 #include "base/env.h"
-#include "base/number.h"
 #include "cli/cmd_serve.h"
 #include "cli/command.h"
-#include "cli/credentials.h"
 #include "cli/human.h"
 #include "cli/plan.h"
 #include "cli/render_json.h"
 #include "cli/render_live.h"
 #include "cli/render_text.h"
 #include "cli/report.h"
+#include "cli/settings.h"
 #include "cli/stop.h"
 #include "cli/words.h"
 #include "disk/disk.h"
@@ -36,58 +35,7 @@
 #include "wire/link.h"
 #include "wire/loop.h"
 
-/* Below this a single block takes more than a minute, and the other end might take us for dead. */
-#define BWLIMIT_MIN_BYTES_PER_S (1 * KIB)
-
 _Static_assert(REPORT_PROOF_BYTES == PROOF_BYTES, "a report holds a whole proof");
-
-enum sync_option {
-    OPTION_CHECK = OPTIONS_FIRST_ID,
-    OPTION_CREATE,
-    OPTION_DISK,
-    OPTION_FORMAT,
-    OPTION_SOURCE_FORMAT,
-    OPTION_TARGET_FORMAT,
-    OPTION_BWLIMIT,
-    OPTION_COMPRESS,
-    OPTION_REFINE,
-    OPTION_SSH,
-    OPTION_REMOTE_PATH,
-    OPTION_CERT,
-    OPTION_KEY,
-    OPTION_CA,
-    OPTION_PROGRESS,
-    OPTION_JSON,
-    OPTION_VERBOSE,
-    OPTION_QUIET,
-    OPTION_YES,
-    OPTION_HELP
-};
-
-static const struct option_row sync_options[] = {
-    {OPTION_CHECK, "check", 0, NULL, "compare only; exit with 3 if there are differences"},
-    {OPTION_CREATE, "create", 0, NULL,
-     "make the target if it is missing, or give it the right size"},
-    {OPTION_DISK, "disk", 0, "SOURCE=TARGET", "one of several pairs of disks of this run"},
-    {OPTION_FORMAT, "format", 0, "FMT", "both are raw, qcow2, vhdx, vmdk or vdi images"},
-    {OPTION_SOURCE_FORMAT, "source-format", 0, "FMT", "the same for the sources alone"},
-    {OPTION_TARGET_FORMAT, "target-format", 0, "FMT", "the same for the targets alone"},
-    {OPTION_BWLIMIT, "bwlimit", 0, "RATE", "send at most so many bytes a second, as in 10M"},
-    {OPTION_COMPRESS, "compress", 0, "WHEN", "compress what is sent: auto, always or never"},
-    {OPTION_REFINE, "refine", 0, "WHEN", "look for equal 4 KiB in blocks that differ: auto, ..."},
-    {OPTION_SSH, "ssh", 0, "COMMAND", "the ssh client and its options, as in 'ssh -p 2222'"},
-    {OPTION_REMOTE_PATH, "remote-path", 0, "PATH", "the resilver program on the other host"},
-    {OPTION_CERT, "cert", 0, "FILE", "for tls://: this side's certificate and its chain (PEM)"},
-    {OPTION_KEY, "key", 0, "FILE", "for tls://: its private key (PEM)"},
-    {OPTION_CA, "ca", 0, "FILE", "for tls://: the authority that signed the server's (PEM)"},
-    {OPTION_PROGRESS, "progress", 0, "WHEN",
-     "show progress: auto (on a terminal), always or never"},
-    {OPTION_JSON, "json", 0, NULL, "print the result, or the error, as one JSON object"},
-    {OPTION_VERBOSE, "verbose", 'v', NULL, "show the proof and the traffic too"},
-    {OPTION_QUIET, "quiet", 'q', NULL, "show errors only"},
-    {OPTION_YES, "yes", 'y', NULL, "with --create: cut a target that is too large without asking"},
-    {OPTION_HELP, "help", 'h', NULL, "show this"},
-};
 
 static int sync_run(int argc, char **argv);
 
@@ -98,8 +46,8 @@ const struct command cmd_sync = {
     .synopsis =
         (const char *const[]){"[options] SOURCE TARGET",
                               "[options] --disk=SOURCE=TARGET [--disk=SOURCE=TARGET ...]", NULL},
-    .options = sync_options,
-    .option_count = ARRAY_COUNT(sync_options),
+    .options = settings_rows,
+    .option_count = SETTINGS_ROWS,
     .notes = "SOURCE and TARGET are each one of:\n"
              "  PATH                          a file or block device of this host\n"
              "  [USER@]HOST:PATH              one of another host, over ssh\n"
@@ -111,25 +59,6 @@ const struct command cmd_sync = {
              "resilver-sync(1) has the rest.\n",
 };
 
-struct sync_settings {
-    bool is_check;
-    bool create;
-    bool json;
-    bool verbose;
-    bool quiet;
-    bool yes;
-    enum disk_format format;        /* INVALID: not given */
-    enum disk_format source_format; /* as given; INVALID: not */
-    enum disk_format target_format;
-    uint64_t rate_bytes_per_s; /* 0: no limit */
-    enum session_when compress;
-    enum session_when refine;
-    enum session_when progress;
-    const char *ssh;
-    const char *remote_path;
-    struct credentials credentials;
-};
-
 /* A target that is larger than its source, which --create would have to cut. */
 struct sync_cut {
     bool is_needed;
@@ -139,7 +68,7 @@ struct sync_cut {
 };
 
 struct sync {
-    struct sync_settings settings;
+    struct settings settings;
     struct plan plan;
     enum session_role role; /* ours; SOURCE when both are local */
     bool is_local;          /* both sides are this process */
@@ -212,16 +141,14 @@ static void fill_report(struct sync *sync, const struct progress *progress)
 {
     struct report *report = &sync->report;
     const struct wire_progress *wire = &progress->wire;
-    bool is_source = sync->role == ROLE_SOURCE;
 
     report->elapsed_ns = env_now_ns(env_system()) - sync->start_ns;
     for (uint32_t i = 0; i < progress->disk_count && i < report->disk_count; i++) {
         fill_disk(&report->disks[i], &progress->disks[i]);
     }
-    /* Counted at the source's end of the link: what we sent as the target is what the source
-     * received. */
-    report->sent_bytes = is_source ? wire->sent_bytes : wire->received_bytes;
-    report->received_bytes = is_source ? wire->received_bytes : wire->sent_bytes;
+    /* In the end a session has what was counted at the source's end, whichever end is ours. */
+    report->sent_bytes = wire->sent_bytes;
+    report->received_bytes = wire->received_bytes;
     report->compressed_from_bytes = wire->compressed_from_bytes;
 }
 
@@ -242,13 +169,13 @@ static void show_progress(void *context, const struct progress *progress)
  */
 static void open_live(struct sync *sync)
 {
-    const struct sync_settings *settings = &sync->settings;
+    const struct settings *settings = &sync->settings;
     const char *term = getenv("TERM");
     bool is_terminal =
         isatty(STDERR_FILENO) == 1 && term != NULL && term[0] != '\0' && strcmp(term, "dumb") != 0;
 
-    if (settings->progress == WHEN_NEVER ||
-        (settings->progress == WHEN_AUTO && (!is_terminal || settings->quiet))) {
+    if (settings->progress == SETTINGS_NEVER ||
+        (settings->progress == SETTINGS_AUTO && (!is_terminal || settings->quiet))) {
         return;
     }
     int fd = dup(STDERR_FILENO);
@@ -326,7 +253,7 @@ static const struct endpoint *remote_endpoint(const struct sync *sync)
 
 /* --- one session ----------------------------------------------------------------------------- */
 
-static uint32_t session_flags(const struct sync_settings *settings)
+static uint32_t session_flags(const struct settings *settings)
 {
     uint32_t flags = settings->is_check ? SESSION_CHECK : 0;
 
@@ -334,6 +261,19 @@ static uint32_t session_flags(const struct sync_settings *settings)
         flags |= SESSION_CREATE | (settings->yes ? SESSION_SHRINK : 0);
     }
     return flags;
+}
+
+static enum session_when session_when(enum settings_when when)
+{
+    switch (when) {
+    case SETTINGS_AUTO:
+        return WHEN_AUTO;
+    case SETTINGS_ALWAYS:
+        return WHEN_ALWAYS;
+    case SETTINGS_NEVER:
+        return WHEN_NEVER;
+    }
+    return WHEN_AUTO;
 }
 
 /* Our end of the session, in this thread. */
@@ -353,8 +293,8 @@ static int run_initiator(struct sync *sync, struct link *link, struct progress *
                     .disk_count = sync->plan.disk_count,
                     .local_disks = is_source ? sync->sources : sync->targets,
                     .remote_disks = is_source ? sync->targets : sync->sources,
-                    .compress = sync->settings.compress,
-                    .refine = sync->settings.refine,
+                    .compress = session_when(sync->settings.compress),
+                    .refine = session_when(sync->settings.refine),
                     .rate_bytes_per_s = sync->settings.rate_bytes_per_s,
                     .env = env_system()},
         .link = link,
@@ -437,6 +377,25 @@ static int run_local(struct sync *sync, struct progress *out, struct error *err)
     return result < 0 || responder.result < 0 ? -1 : 0;
 }
 
+/*
+ * The other end names its disks by their paths there; the user knows them by what he wrote. Not
+ * where a disk of this host has the same path: then nobody could say which of the two is meant.
+ */
+static void name_remote_disk(const struct sync *sync, struct error *err)
+{
+    for (uint32_t i = 0; i < sync->plan.disk_count; i++) {
+        const struct plan_pair *pair = &sync->plan.pairs[i];
+        bool is_source = strcmp(err->disk, pair->source.path) == 0;
+        bool is_target = strcmp(err->disk, pair->target.path) == 0;
+        const struct endpoint *meant = is_source ? &pair->source : &pair->target;
+        if (is_source != is_target && endpoint_is_remote(meant)) {
+            err->disk[0] = '\0';
+            error_set_disk(err, meant->text);
+            return;
+        }
+    }
+}
+
 static int run_remote(struct sync *sync, struct progress *out, struct error *err)
 {
     const struct endpoint *endpoint = remote_endpoint(sync);
@@ -450,6 +409,9 @@ static int run_remote(struct sync *sync, struct progress *out, struct error *err
     }
     result = run_initiator(sync, link, out, err);
     link_close(link);
+    if (result < 0) {
+        name_remote_disk(sync, err);
+    }
     return result;
 }
 
@@ -526,15 +488,31 @@ static int confirm_cut(struct sync *sync, struct error *err)
 
 /* --- the whole run --------------------------------------------------------------------------- */
 
-/* How the disks are named in the session. For an export no format is given (check_settings). */
-static void fill_names(struct sync *sync)
+static int parse_format(const char *text, enum disk_format *out, struct error *err)
 {
-    const struct sync_settings *settings = &sync->settings;
-    enum disk_format source = settings->source_format ? settings->source_format : settings->format;
-    enum disk_format target = settings->target_format ? settings->target_format : settings->format;
+    enum disk_format format = text == NULL ? DISK_FORMAT_INVALID : disk_format_parse(text);
 
+    if (text != NULL && format == DISK_FORMAT_INVALID) {
+        return fail(err, ERR_USAGE, 0,
+                    "unknown format '%s'; there are raw, qcow2, vhdx, vmdk and vdi", text);
+    }
+    *out = format;
+    return 0;
+}
+
+/* How the disks are named in the session and in the report. */
+static int fill_names(struct sync *sync, struct error *err)
+{
+    const struct plan_pair *first = &sync->plan.pairs[0];
+    enum disk_format source = DISK_FORMAT_INVALID;
+    enum disk_format target = DISK_FORMAT_INVALID;
+
+    if (parse_format(sync->settings.source_format, &source, err) < 0 ||
+        parse_format(sync->settings.target_format, &target, err) < 0) {
+        return -1;
+    }
     sync->report.disk_count = sync->plan.disk_count;
-    sync->report.is_check = settings->is_check;
+    sync->report.is_check = sync->settings.is_check;
     for (uint32_t i = 0; i < sync->plan.disk_count; i++) {
         const struct plan_pair *pair = &sync->plan.pairs[i];
         sync->sources[i] = (struct session_disk_name){pair->source.path, source};
@@ -542,9 +520,9 @@ static void fill_names(struct sync *sync)
         sync->report.disks[i].source = pair->source.text;
         sync->report.disks[i].target = pair->target.text;
     }
-    sync->is_local = !endpoint_is_remote(&sync->plan.pairs[0].source) &&
-                     !endpoint_is_remote(&sync->plan.pairs[0].target);
-    sync->role = endpoint_is_remote(&sync->plan.pairs[0].source) ? ROLE_TARGET : ROLE_SOURCE;
+    sync->is_local = !endpoint_is_remote(&first->source) && !endpoint_is_remote(&first->target);
+    sync->role = endpoint_is_remote(&first->source) ? ROLE_TARGET : ROLE_SOURCE;
+    return 0;
 }
 
 static int run(struct sync *sync, struct error *err)
@@ -574,7 +552,7 @@ static int run(struct sync *sync, struct error *err)
 
 static int show_result(const struct sync *sync)
 {
-    const struct sync_settings *settings = &sync->settings;
+    const struct settings *settings = &sync->settings;
 
     if (settings->json) {
         render_json_result(stdout, &sync->report);
@@ -584,212 +562,13 @@ static int show_result(const struct sync *sync)
     return command_finish(report_is_different(&sync->report) ? COMMAND_DIFFERENT : COMMAND_DONE);
 }
 
-/* --- the command line ------------------------------------------------------------------------ */
-
-static int parse_format(const char *text, enum disk_format *out, struct error *err)
-{
-    enum disk_format format = disk_format_parse(text);
-
-    if (format == DISK_FORMAT_INVALID) {
-        return fail(err, ERR_USAGE, 0,
-                    "unknown format '%s'; there are raw, qcow2, vhdx, vmdk and vdi", text);
-    }
-    *out = format;
-    return 0;
-}
-
-static int parse_when(const char *option, const char *text, enum session_when *out,
-                      struct error *err)
-{
-    static const char *const names[] = {
-        [WHEN_AUTO] = "auto", [WHEN_ALWAYS] = "always", [WHEN_NEVER] = "never"};
-
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *out = (enum session_when)i;
-            return 0;
-        }
-    }
-    return fail(err, ERR_USAGE, 0, "--%s=%s is none of auto, always and never", option, text);
-}
-
-static int parse_rate(const char *text, uint64_t *out, struct error *err)
-{
-    uint64_t rate = 0;
-
-    if (number_parse_size(text, &rate, err) < 0) {
-        return -1;
-    }
-    if (rate > 0 && rate < BWLIMIT_MIN_BYTES_PER_S) {
-        return fail(err, ERR_USAGE, 0,
-                    "--bwlimit=%s is too slow; 1K is the least, 0 means no limit", text);
-    }
-    *out = rate;
-    return 0;
-}
-
-static int parse_word(const char *option, const char *text, const char **out, struct error *err)
-{
-    if (text[0] == '\0') {
-        return fail(err, ERR_USAGE, 0, "--%s is empty", option);
-    }
-    *out = text;
-    return 0;
-}
-
-/* Those that take a value. */
-static int take_value(struct sync *sync, enum sync_option id, const char *value, struct error *err)
-{
-    struct sync_settings *settings = &sync->settings;
-
-    switch (id) {
-    case OPTION_DISK:
-        return plan_add_pair(&sync->plan, value, err);
-    case OPTION_FORMAT:
-        return parse_format(value, &settings->format, err);
-    case OPTION_SOURCE_FORMAT:
-        return parse_format(value, &settings->source_format, err);
-    case OPTION_TARGET_FORMAT:
-        return parse_format(value, &settings->target_format, err);
-    case OPTION_BWLIMIT:
-        return parse_rate(value, &settings->rate_bytes_per_s, err);
-    case OPTION_COMPRESS:
-        return parse_when("compress", value, &settings->compress, err);
-    case OPTION_REFINE:
-        return parse_when("refine", value, &settings->refine, err);
-    case OPTION_PROGRESS:
-        return parse_when("progress", value, &settings->progress, err);
-    case OPTION_SSH:
-        return parse_word("ssh", value, &settings->ssh, err);
-    case OPTION_REMOTE_PATH:
-        return parse_word("remote-path", value, &settings->remote_path, err);
-    case OPTION_CERT:
-        return parse_word("cert", value, &settings->credentials.cert, err);
-    case OPTION_KEY:
-        return parse_word("key", value, &settings->credentials.key, err);
-    case OPTION_CA:
-        return parse_word("ca", value, &settings->credentials.ca, err);
-    case OPTION_CHECK:
-    case OPTION_CREATE:
-    case OPTION_JSON:
-    case OPTION_VERBOSE:
-    case OPTION_QUIET:
-    case OPTION_YES:
-    case OPTION_HELP:
-        break;
-    }
-    return fail(err, ERR_INTERNAL, 0, "option %d has no code", (int)id);
-}
-
-/* One option. Returns 0, 1 when help was asked for, or -1. */
-static int take_option(struct sync *sync, enum sync_option id, const char *value, struct error *err)
-{
-    bool *flag = NULL;
-
-    if (id == OPTION_HELP) {
-        return 1;
-    }
-    flag = id == OPTION_CHECK     ? &sync->settings.is_check
-           : id == OPTION_CREATE  ? &sync->settings.create
-           : id == OPTION_JSON    ? &sync->settings.json
-           : id == OPTION_VERBOSE ? &sync->settings.verbose
-           : id == OPTION_QUIET   ? &sync->settings.quiet
-           : id == OPTION_YES     ? &sync->settings.yes
-                                  : NULL;
-    if (flag == NULL) {
-        return take_value(sync, id, value, err);
-    }
-    *flag = true;
-    return 0;
-}
-
-static int take_operands(struct sync *sync, char **operands, size_t count, struct error *err)
-{
-    if (sync->plan.disk_count > 0 && count > 0) {
-        return fail(err, ERR_USAGE, 0,
-                    "'%s' is one too many; with --disk all disks are named by --disk", operands[0]);
-    }
-    if (sync->plan.disk_count > 0) {
-        return 0;
-    }
-    if (count != 2) {
-        return fail(err, ERR_USAGE, 0,
-                    "%s; give SOURCE and TARGET, or --disk=SOURCE=TARGET for each of several disks",
-                    count == 0   ? "no disks are named"
-                    : count == 1 ? "only one disk is named"
-                                 : "more than two disks are named");
-    }
-    return plan_add(&sync->plan, operands[0], operands[1], err);
-}
-
-/* What fits together, once all is read. */
-static int check_settings(struct sync *sync, struct error *err)
-{
-    const struct sync_settings *settings = &sync->settings;
-    const struct plan_pair *first = &sync->plan.pairs[0];
-    bool has_tls = first->source.kind == ENDPOINT_TLS || first->target.kind == ENDPOINT_TLS;
-
-    if (plan_check(&sync->plan, err) < 0) {
-        return -1;
-    }
-    if (settings->is_check && settings->create) {
-        return fail(err, ERR_USAGE, 0, "--check changes nothing, so --create cannot go with it");
-    }
-    if ((has_tls && settings->format != DISK_FORMAT_INVALID) ||
-        (first->source.kind == ENDPOINT_TLS && settings->source_format != DISK_FORMAT_INVALID) ||
-        (first->target.kind == ENDPOINT_TLS && settings->target_format != DISK_FORMAT_INVALID)) {
-        return fail(err, ERR_USAGE, 0,
-                    "the format of a tls:// export is said where it is served (,format=FMT); give "
-                    "only --%s-format here",
-                    first->source.kind == ENDPOINT_TLS ? "target" : "source");
-    }
-    return has_tls ? credentials_complete(&sync->settings.credentials, err) : 0;
-}
-
-/* Reads and checks the whole command line. Returns as take_option. */
-static int parse(struct sync *sync, int argc, char **argv, struct error *err)
-{
-    struct options options;
-    const char *value = NULL;
-    size_t operand_count = 0;
-
-    options_init(&options, argc, argv, sync_options, ARRAY_COUNT(sync_options));
-    for (;;) {
-        int id = options_next(&options, &value, err);
-        if (id < 0) {
-            return -1;
-        }
-        if (id == OPTIONS_END) {
-            break;
-        }
-        int result = take_option(sync, (enum sync_option)id, value, err);
-        if (result != 0) {
-            return result;
-        }
-    }
-    char **operands = options_operands(&options, &operand_count);
-    if (take_operands(sync, operands, operand_count, err) < 0) {
-        return -1;
-    }
-    return check_settings(sync, err);
-}
-
-/* Whoever asked for JSON gets it for a mistake in the options too, wherever --json stands. */
-static bool asks_for_json(int argc, char **argv)
-{
-    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--json") == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int run_and_show(struct sync *sync)
 {
     struct error err = {0};
 
-    fill_names(sync);
+    if (fill_names(sync, &err) < 0) {
+        return command_fail(&err, sync->settings.json);
+    }
     open_live(sync);
     int result = run(sync, &err);
     close_live(sync);
@@ -800,18 +579,16 @@ static int sync_run(int argc, char **argv)
 {
     struct sync *sync = calloc(1, sizeof *sync);
     struct error err = {0};
-    bool json = asks_for_json(argc, argv);
+    bool json = settings_ask_for_json(argc, argv);
     int status = COMMAND_DONE;
 
     if (sync == NULL) {
         (void)fail(&err, ERR_LIMIT, ENOMEM, "cannot start");
         return command_fail(&err, json);
     }
-    sync->settings.ssh = "ssh";
-    sync->settings.remote_path = "resilver";
     int result = plan_init(&sync->plan, &err);
     if (result == 0) {
-        result = parse(sync, argc, argv, &err);
+        result = settings_read(&sync->settings, &sync->plan, argc, argv, &err);
     }
     if (result < 0) {
         status = command_fail(&err, json);

@@ -79,7 +79,7 @@ const char *human_clock(uint64_t seconds, char out[HUMAN_MAX])
 {
     if (seconds < 3600) {
         (void)snprintf(out, HUMAN_MAX, "%" PRIu64 ":%02" PRIu64, seconds / 60, seconds % 60);
-    } else if (seconds < 100 * 3600) {
+    } else if (seconds < UINT64_C(360000)) {
         (void)snprintf(out, HUMAN_MAX, "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64, seconds / 3600,
                        seconds / 60 % 60, seconds % 60);
     } else {

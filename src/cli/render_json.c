@@ -55,7 +55,7 @@ static json_t *make_amount(uint64_t bytes)
 static json_t *make_proof(const struct report_disk *disk)
 {
     static const char digits[] = "0123456789abcdef";
-    char text[sizeof "sha256:" + 2 * REPORT_PROOF_BYTES] = "sha256:";
+    char text[sizeof "sha256:" + (size_t)2 * REPORT_PROOF_BYTES] = "sha256:";
     char *to = text + strlen(text);
 
     if (!disk->has_proof) {
@@ -104,7 +104,8 @@ static bool fill_disks(json_t *list, const struct report *report)
 static bool fill_result(json_t *root, const struct report *report)
 {
     /* Whole milliseconds: a double holds them exactly enough to be printed shortly. */
-    double seconds = (double)(report->elapsed_ns / NS_PER_MS) / 1000.0;
+    uint64_t elapsed_ms = report->elapsed_ns / NS_PER_MS;
+    double seconds = (double)elapsed_ms / 1000.0;
     const char *result = report_is_different(report) ? "different" : "in-sync";
     json_t *disks = json_array();
     json_t *wire = json_object();

@@ -54,7 +54,7 @@ static void format_left(const struct report_disk *disk, const struct live_rate *
         (void)snprintf(out, HUMAN_MAX, "done");
     } else if (rate->has_rate && rate->bytes_per_s >= 1.0) {
         double seconds = (double)left_bytes / rate->bytes_per_s;
-        uint64_t whole = seconds < 1e9 ? (uint64_t)seconds : 1000000000U;
+        uint64_t whole = seconds < 1e9 ? (uint64_t)seconds + 1 : 1000000000U; /* never 0 */
         (void)snprintf(out, HUMAN_MAX, "%.30s left", human_clock(whole, clock));
     } else {
         (void)snprintf(out, HUMAN_MAX, "-:-- left");

@@ -126,11 +126,35 @@ static void brackets_hold_ipv6(void **state)
 static void nothing_that_ssh_or_a_shell_could_misread(void **state)
 {
     static const char *const texts[] = {
-        "-oProxyCommand=reboot:x", "-l:x",      "a b:x",     "a;b:x",    "$(x):y",   "`x`:y",
-        "a'b:x",                   "a\"b:x",    "a\nb:x",    "a\x01:x",  "a|b:x",    "a&b:x",
-        "%h:x",                    "h\xc3\xa9:x", "a,b:x",   "*:x",      "a=b:x",    "[x]y:z",
-        "-l@db1:x",                "@db1:x",    "a b@db1:x", "a;b@db1:x", "$u@db1:x", "`u`@db1:x",
-        "u'@db1:x",                "u|v@db1:x", "u@:x",      "u@-h:x",   "u@v w:x",
+        "-oProxyCommand=reboot:x",
+        "-l:x",
+        "a b:x",
+        "a;b:x",
+        "$(x):y",
+        "`x`:y",
+        "a'b:x",
+        "a\"b:x",
+        "a\nb:x",
+        "a\x01:x",
+        "a|b:x",
+        "a&b:x",
+        "%h:x",
+        "h\xc3\xa9:x",
+        "a,b:x",
+        "*:x",
+        "a=b:x",
+        "[x]y:z",
+        "-l@db1:x",
+        "@db1:x",
+        "a b@db1:x",
+        "a;b@db1:x",
+        "$u@db1:x",
+        "`u`@db1:x",
+        "u'@db1:x",
+        "u|v@db1:x",
+        "u@:x",
+        "u@-h:x",
+        "u@v w:x",
     };
 
     (void)state;
@@ -168,12 +192,30 @@ static void tls_needs_all_three_parts(void **state)
     expect_tls("tls://[::1]:65535/vda", "::1", "65535", "vda");
     expect_tls("tls://192.0.2.7:08490/0", "192.0.2.7", "8490", "0");
     static const char *const texts[] = {
-        "tls://",          "tls://db1",        "tls://db1:8490",  "tls://db1:8490/",
-        "tls://db1/vda",   "tls://:8490/vda",  "tls://db1:/vda",  "tls://db1:0/vda",
-        "tls://db1:65536/vda", "tls://db1:99999/x", "tls://db1:x/vda", "tls://db1:-1/vda",
-        "tls://[::1]/vda", "tls://::1:1/vda",  "tls://db1:1//etc/passwd", "tls://db1:1/../x",
-        "tls://db1:1/a b", "tls://db1:1/a?b",  "tls://db1:1/a=b", "tls://db1:1/a,b",
-        "tls://db1:1/%41", "tls://-h:1/vda",   "tls://u@db1:1/vda", "tls://db1:1/a\n",
+        "tls://",
+        "tls://db1",
+        "tls://db1:8490",
+        "tls://db1:8490/",
+        "tls://db1/vda",
+        "tls://:8490/vda",
+        "tls://db1:/vda",
+        "tls://db1:0/vda",
+        "tls://db1:65536/vda",
+        "tls://db1:99999/x",
+        "tls://db1:x/vda",
+        "tls://db1:-1/vda",
+        "tls://[::1]/vda",
+        "tls://::1:1/vda",
+        "tls://db1:1//etc/passwd",
+        "tls://db1:1/../x",
+        "tls://db1:1/a b",
+        "tls://db1:1/a?b",
+        "tls://db1:1/a=b",
+        "tls://db1:1/a,b",
+        "tls://db1:1/%41",
+        "tls://-h:1/vda",
+        "tls://u@db1:1/vda",
+        "tls://db1:1/a\n",
     };
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
         expect_refused(texts[i], "'");
@@ -301,8 +343,9 @@ static void addresses_to_listen_on(void **state)
         {":8490", "", "8490"},
         {"localhost:1", "localhost", "1"},
     };
-    static const char *const bad[] = {"", ":", "x", "8490", "::1:8490", "x:", "x:65536", "x:1:2",
-                                      "[::1]", "[::1]8490", "*:1", "a b:1"};
+    static const char *const bad[] = {"",         ":",         "x",       "8490",
+                                      "::1:8490", "x:",        "x:65536", "x:1:2",
+                                      "[::1]",    "[::1]8490", "*:1",     "a b:1"};
     char host[HOST_TEXT_MAX] = "";
     char port[PORT_TEXT_MAX] = "";
     struct error err = {0};
@@ -326,8 +369,8 @@ static void addresses_to_listen_on(void **state)
 static void export_names_are_no_paths(void **state)
 {
     static const char *const good[] = {"a", "vda", "vm1/disk-0.raw", "0_x"};
-    static const char *const bad[] = {"", "/etc/passwd", "../x", ".x", "-x", "a b", "a=b", "a,b",
-                                      "a:b", "a\n", "caf\xc3\xa9"};
+    static const char *const bad[] = {"",    "/etc/passwd", "../x", ".x",  "-x",         "a b",
+                                      "a=b", "a,b",         "a:b",  "a\n", "caf\xc3\xa9"};
     char name[EXPORT_NAME_MAX + 1];
 
     (void)state;

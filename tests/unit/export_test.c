@@ -60,9 +60,22 @@ static void each_part_is_read(void **state)
 static void anything_else_is_refused(void **state)
 {
     static const char *const texts[] = {
-        "",           "a",          "a=",          "=b",           "a=,create",     "/a=b",
-        "../a=b",     "a b=c",      "a=b,",        "a=b,readonly", "a=b,create,",   "a=b,format",
-        "a=b,create,read-only",     "a=b,FORMAT=raw", "-a=b",      "a:b=c",
+        "",
+        "a",
+        "a=",
+        "=b",
+        "a=,create",
+        "/a=b",
+        "../a=b",
+        "a b=c",
+        "a=b,",
+        "a=b,readonly",
+        "a=b,create,",
+        "a=b,format",
+        "a=b,create,read-only",
+        "a=b,FORMAT=raw",
+        "-a=b",
+        "a:b=c",
         "a=b,format=0123456789012345",
     };
     struct exports *exports = *state;

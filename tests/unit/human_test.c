@@ -127,13 +127,20 @@ static void names_lose_what_a_terminal_would_act_on(void **state)
     expect_name("/srv/b.raw", 0, "/srv/b.raw", 10);
     expect_name("", 0, "", 0);
     expect_name("a\x1b[31m\nb\tc\x7f", 0, "a?[31m?b?c?", 11);
-    expect_name("a\xc2\x9b" "31mb", 0, "a?31mb", 6);           /* C1: CSI in one character */
+    expect_name("a\xc2\x9b"
+                "31mb",
+                0, "a?31mb", 6); /* C1: CSI in one character */
     expect_name("caf\xc3\xa9", 0, "caf\xc3\xa9", 4);
-    expect_name("cafe\xcc\x81", 0, "cafe\xcc\x81", 4);          /* a letter and its accent apart */
-    expect_name("\xe7\xa3\x81\xe7\x9b\x98", 0, "\xe7\xa3\x81\xe7\x9b\x98", 4); /* two columns each */
-    expect_name("a\xe2\x80\xae" "war.b", 0, "a?war.b", 7);     /* U+202E would turn it around */
-    expect_name("a\xff\xfe" "b", 0, "a??b", 4);                 /* no UTF-8 */
-    expect_name("a\xe2\x82", 0, "a??", 3);                      /* cut in the middle */
+    expect_name("cafe\xcc\x81", 0, "cafe\xcc\x81", 4); /* a letter and its accent apart */
+    expect_name("\xe7\xa3\x81\xe7\x9b\x98", 0, "\xe7\xa3\x81\xe7\x9b\x98", 4); /* two columns each
+                                                                                */
+    expect_name("a\xe2\x80\xae"
+                "war.b",
+                0, "a?war.b", 7); /* U+202E would turn it around */
+    expect_name("a\xff\xfe"
+                "b",
+                0, "a??b", 4);             /* no UTF-8 */
+    expect_name("a\xe2\x82", 0, "a??", 3); /* cut in the middle */
 }
 
 static void long_names_lose_their_beginning(void **state)

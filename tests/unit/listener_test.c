@@ -87,8 +87,8 @@ static void ipv6_is_shown_in_brackets(void **state)
 
 static void what_is_no_address_is_a_usage_error(void **state)
 {
-    static const char *const texts[] = {"", "8490", "127.0.0.1", "127.0.0.1:x", "a b:1",
-                                        "no-such-host.invalid:1"};
+    static const char *const texts[] = {
+        "", "8490", "127.0.0.1", "127.0.0.1:x", "a b:1", "no-such-host.invalid:1"};
     struct listener listener = {.fd = -1};
     struct error err = {0};
 

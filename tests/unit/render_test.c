@@ -289,8 +289,9 @@ static void json_takes_names_that_are_no_utf8(void **state)
     json_t *disk = json_array_get(json_object_get(root, "disks"), 0);
     assert_string_equal(json_string_value(json_object_get(disk, "source")),
                         "a\xef\xbf\xbd\xef\xbf\xbd.raw");
-    assert_string_equal(json_string_value(json_object_get(disk, "target")),
-                        "caf\xc3\xa9 \xef\xbf\xbd\xef\xbf\xbd x\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+    assert_string_equal(
+        json_string_value(json_object_get(disk, "target")),
+        "caf\xc3\xa9 \xef\xbf\xbd\xef\xbf\xbd x\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
     json_decref(root);
 }
 
@@ -310,11 +311,11 @@ static void a_live_line_has_all_that_there_is_room_for(void **state)
 {
     (void)state;
     assert_string_equal(live_line(200), "b.raw   25%  1.0 GiB compared  41.0 MiB different  "
-                                        "40.0 MiB shipped  1.0 GiB/s  0:03 left");
+                                        "40.0 MiB shipped  1.0 GiB/s  0:04 left");
     assert_string_equal(live_line(80), "b.raw   25%  41.0 MiB different  40.0 MiB shipped  "
-                                       "1.0 GiB/s  0:03 left");
-    assert_string_equal(live_line(40), "b.raw   25%  41.0 MiB different  0:03 left");
-    assert_string_equal(live_line(23), "b.raw   25%  0:03 left");
+                                       "1.0 GiB/s  0:04 left");
+    assert_string_equal(live_line(43), "b.raw   25%  41.0 MiB different  0:04 left");
+    assert_string_equal(live_line(23), "b.raw   25%  0:04 left");
     assert_string_equal(live_line(12), "...   25%");
     for (size_t columns = 1; columns < 120; columns++) {
         assert_true(strlen(live_line(columns)) <= columns);
@@ -325,8 +326,7 @@ static void a_live_line_cuts_the_beginning_of_the_name(void **state)
 {
     (void)state;
     report.disks[0].target = "/srv/replica/virtual-machine-17/system-disk.raw";
-    assert_memory_equal(live_line(80), "...-17/system-disk.r", 6);
-    assert_non_null(strstr(live_line(80), "disk.raw   25%  "));
+    assert_memory_equal(live_line(80), "...7/system-disk.raw   25%  ", 28);
     assert_true(strlen(live_line(80)) <= 80);
     report.disks[0].target = "a\x1b[31m";
     assert_memory_equal(live_line(80), "a?[31m  ", 8);
@@ -460,11 +460,10 @@ static void a_full_pipe_is_not_waited_for(void **state)
     char filler[4096] = "";
 
     (void)state;
-    assert_int_equal(pipe2(fds, 0), 0);
+    assert_int_equal(pipe(fds), 0);
     live.out = fdopen(dup(fds[1]), "w");
     assert_non_null(live.out);
-    int flags = 65536 / (int)sizeof filler;
-    for (int i = 0; i < flags; i++) {
+    for (size_t i = 0; i < 65536 / sizeof filler; i++) { /* what a pipe holds */
         assert_int_equal(write(fds[1], filler, sizeof filler), sizeof filler);
     }
     render_live_update(&live, &report);

@@ -106,15 +106,15 @@ struct disk_ops {
      * A fingerprint of this disk's present content, as far as it can be had without reading: equal
      * fingerprints mean that nothing wrote in between. all zeros: no such evidence can be had
      * (block devices, NBD, a file written to within the last two seconds). With stamp set (only for
-     * a disk opened for writing with no write in flight), the disk is first marked so that any later
-     * write by anybody changes the fingerprint, however soon it comes.
+     * a disk opened for writing with no write in flight), the disk is first marked so that any
+     * later write by anybody changes the fingerprint, however soon it comes.
      */
     int (*identity)(struct disk *disk, bool stamp, uint8_t identity[DISK_IDENTITY_BYTES],
                     struct error *err);
 
     /*
-     * The present fingerprint, however fresh: two that differ prove a change in between, two that are
-     * equal prove little. all zeros, or NULL for a driver: not to be had.
+     * The present fingerprint, however fresh: two that differ prove a change in between, two that
+     * are equal prove little. all zeros, or NULL for a driver: not to be had.
      */
     int (*fingerprint)(struct disk *disk, uint8_t identity[DISK_IDENTITY_BYTES], struct error *err);
 

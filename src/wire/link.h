@@ -16,7 +16,7 @@
 #include "base/span.h"
 
 #define LINK_SECRET_BYTES 32U
-#define LINK_POLL_MAX 2U
+#define LINK_POLL_MAX 3U
 
 /* Results of link_read and link_write besides a count > 0. */
 #define LINK_AGAIN 0     /* nothing now: poll, then call again */
@@ -49,6 +49,7 @@ struct link {
                                   db1" */
     uint32_t patience_s; /* for the peer's first words; 0: HANDSHAKE_TIMEOUT_S (a person may be
                             asked for a password by the command that makes the link) */
+    bool is_local;       /* both ends are in this program: saving bytes is never worth anything */
     bool has_secret;     /* TLS: secret is filled */
     uint8_t secret[LINK_SECRET_BYTES]; /* the TLS exporter's (RFC 8446, 7.5), label
                                           "EXPORTER-resilver-session" */

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,7 +29,8 @@
  * How long the end of its output waits for the end of the command itself, to learn its exit status.
  * A process that exits closes its output microseconds before it can be waited for; ssh may close it
  * earlier, when the command at the other host did, and follows within the same moment. A command
- * that stays has closed its direction properly.
+ * that stays has closed its direction properly. A read does not block for it: the command may end
+ * only after it has heard from us.
  */
 #define END_OF_OUTPUT_MS 500
 
@@ -47,6 +49,8 @@ struct link_command {
     struct link *streams; /* owned: its standard input and output */
     int process_fd;       /* owned: its process descriptor */
     int patience_ms;
+    bool is_output_over;
+    int timer_fd;   /* owned: END_OF_OUTPUT_MS after that; -1: none */
     bool has_ended; /* and was waited for: `end` is filled */
     siginfo_t end;
 };
@@ -110,15 +114,41 @@ static ssize_t report_end(const struct link_command *c, bool is_writing, struct 
     return LINK_FAILED;
 }
 
+static void note_output_over(struct link_command *c)
+{
+    const struct itimerspec once = {.it_value.tv_nsec = END_OF_OUTPUT_MS * (long)NS_PER_MS};
+
+    c->is_output_over = true;
+    c->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (c->timer_fd >= 0 && timerfd_settime(c->timer_fd, 0, &once, NULL) < 0) {
+        (void)close(c->timer_fd);
+        c->timer_fd = -1; /* then a command that has not ended at once is taken to stay */
+    }
+}
+
+/* Its output is over; whether the command is going to end, too, is not known yet. */
+static bool is_end_open(const struct link_command *c)
+{
+    struct pollfd timer = {.fd = c->timer_fd, .events = POLLIN};
+
+    return c->is_output_over && !c->has_ended && c->timer_fd >= 0 && poll(&timer, 1, 0) == 0;
+}
+
 static ssize_t command_read(struct link *link, struct span into, struct error *err)
 {
     struct link_command *c = command_of(link);
-    ssize_t got = link_read(c->streams, into, err);
 
-    if (got != LINK_CLOSED || !await_end(c, END_OF_OUTPUT_MS)) {
-        return got;
+    if (!c->is_output_over) {
+        ssize_t got = link_read(c->streams, into, err);
+        if (got != LINK_CLOSED) {
+            return got;
+        }
+        note_output_over(c);
     }
-    return report_end(c, false, err);
+    if (await_end(c, 0)) {
+        return report_end(c, false, err);
+    }
+    return is_end_open(c) ? LINK_AGAIN : LINK_CLOSED;
 }
 
 static ssize_t command_write(struct link *link, struct const_span bytes, struct error *err)
@@ -135,9 +165,15 @@ static ssize_t command_write(struct link *link, struct const_span bytes, struct 
 static size_t command_poll_on(struct link *link, bool want_read, bool want_write,
                               struct pollfd fds[LINK_POLL_MAX])
 {
-    struct link *streams = command_of(link)->streams;
+    const struct link_command *c = command_of(link);
+    size_t count = 0;
 
-    return streams->ops->poll_on(streams, want_read, want_write, fds);
+    if (want_read && is_end_open(c)) {
+        fds[count++] = (struct pollfd){.fd = c->process_fd, .events = POLLIN};
+        fds[count++] = (struct pollfd){.fd = c->timer_fd, .events = POLLIN};
+        want_read = false; /* the output's end itself could be read again and again */
+    }
+    return count + c->streams->ops->poll_on(c->streams, want_read, want_write, fds + count);
 }
 
 static bool command_has_buffered(struct link *link)
@@ -174,6 +210,9 @@ static void command_close(struct link *link)
     struct link_command *c = command_of(link);
 
     link_close(c->streams);
+    if (c->timer_fd >= 0) {
+        (void)close(c->timer_fd);
+    }
     if (c->process_fd >= 0) {
         end_command(c);
         (void)close(c->process_fd);
@@ -337,6 +376,7 @@ int link_new_patient_command(char *const argv[], const char *peer, int patience_
         c->link.patience_s = PERSON_ANSWERS_S; /* without a terminal nobody is asked */
     }
     c->process_fd = -1;
+    c->timer_fd = -1;
     c->patience_ms = patience_ms;
     if (connect_command(c, argv, err) < 0) {
         command_close(&c->link);

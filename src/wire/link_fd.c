@@ -271,6 +271,8 @@ int link_new_pair(struct link **out_a, struct link **out_b, struct error *err)
     if (link_new_fd(ends[1], ends[1], "pair", peer, &b, err) < 0) {
         return -1;
     }
+    a->is_local = true;
+    b->is_local = true;
     *out_a = TAKE(a);
     *out_b = TAKE(b);
     return 0;

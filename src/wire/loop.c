@@ -298,7 +298,7 @@ static void judge_link(struct loop *loop, uint64_t now)
 {
     uint64_t window = now - loop->window_ns;
 
-    if (window < RATE_WINDOW_NS) {
+    if (window < RATE_WINDOW_NS || loop->config->link->is_local) {
         return;
     }
     uint64_t blocked =

@@ -81,7 +81,7 @@ enum session_action_kind {
                           SESSION_DISK_DONE when it comes back */
     ACTION_RECORD,     /* make `checkpoint` durable, replacing any earlier; answer with
                           SESSION_RECORDED */
-    ACTION_FORGET,     /* the run is complete: remove the checkpoint; no answer */
+    ACTION_FORGET,     /* the run is complete, or its disk lies: remove the checkpoint; no answer */
     ACTION_IDENTIFY    /* source: take the disks' fingerprints again; answer with
                           SESSION_IDENTIFIED */
 };

@@ -68,6 +68,7 @@ struct target {
     struct checkpoint checkpoint; /* being recorded */
     bool is_recording;
     bool can_checkpoint; /* the source's disks have identities */
+    bool is_distrusted;  /* a disk gave back other data than was written */
 };
 
 /* receive_want_pages - WANT_PAGES came: leaves to be read for their page digests. */

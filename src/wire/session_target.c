@@ -490,12 +490,28 @@ static bool record_checkpoint(struct session *session)
     return true;
 }
 
+/*
+ * The disk gave back something else than was written. Where that went nobody knows: perhaps over
+ * what a checkpoint says to be settled. So no run is resumed on it.
+ */
+static void distrust(struct session *session)
+{
+    session->target->can_checkpoint = false;
+    session->target->is_distrusted = true;
+    if (!session->target->is_recording) {
+        session_act(session, &(struct session_action){.kind = ACTION_FORGET});
+    }
+}
+
 void target_recorded(struct session *session, const struct error *error)
 {
     session->target->is_recording = false;
     if (error != NULL) {
         session->target->can_checkpoint = false; /* a run that cannot be resumed is better than none
                                                   */
+    }
+    if (session->target->is_distrusted) {
+        distrust(session);
     }
 }
 
@@ -541,6 +557,9 @@ void target_disk_done(struct session *session, struct disk_request *request)
 
     if (request->owner == OWNER_STAGE) {
         result = target->stage->ops->complete(target->stage, request, &err);
+        if (result != 0 && request->errnum == 0) {
+            distrust(session);
+        }
     } else if (session->state == SESSION_ENDING || session->state == SESSION_FAILED) {
         return;
     } else if (request->owner == OWNER_SCAN) {

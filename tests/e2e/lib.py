@@ -11,7 +11,6 @@ reason; a script of which every test was skipped exits 77.
 
 import ctypes
 import json
-import mmap
 import os
 import random
 import re
@@ -293,6 +292,14 @@ def change_leaves(path, leaves, rng, kind="random"):
             file.write(data)
 
 
+def let_age(*paths):
+    """Wait until these files are old enough for their time of change to prove that nobody has
+    written to them since: the kernel's clock for files is coarse, and the program trusts no time
+    that is younger than two seconds."""
+    wait_until(lambda: all(time.time() - os.stat(path).st_ctime > 2.2 for path in paths),
+               "the age of the files", 30, every_s=0.05)
+
+
 def scatter(count, share, rng):
     """A sorted sample of share (0..1) of range(count), at least one."""
     return sorted(rng.sample(range(count), max(1, int(count * share))))
@@ -306,18 +313,31 @@ def leaf_len(size, leaf):
     return min(LEAF, size - leaf * LEAF)
 
 
+def next_data(file, offset, size):
+    """Where a file's next bytes are that are not a hole; size: nowhere."""
+    try:
+        return os.lseek(file.fileno(), offset, os.SEEK_DATA)
+    except OSError:  # ENXIO: nothing but a hole is left.
+        return size
+
+
 def different_leaves(path_a, path_b):
     """Which leaves differ, read with no help from the program under test."""
     size = os.path.getsize(path_a)
     if size != os.path.getsize(path_b):
         raise AssertionError("sizes differ: %s %s" % (path_a, path_b))
-    if size == 0:
-        return []
-    with open(path_a, "rb") as file_a, open(path_b, "rb") as file_b, \
-            mmap.mmap(file_a.fileno(), 0, prot=mmap.PROT_READ) as map_a, \
-            mmap.mmap(file_b.fileno(), 0, prot=mmap.PROT_READ) as map_b:
-        return [at // LEAF for at in range(0, size, LEAF)
-                if map_a[at:at + LEAF] != map_b[at:at + LEAF]]
+    # Not mapped: to map a hole of a full tmpfs and look at it ends in a bus error.
+    found = []
+    with open(path_a, "rb") as file_a, open(path_b, "rb") as file_b:
+        start = 0
+        while (start := min(next_data(file_a, start, size), next_data(file_b, start, size))) < size:
+            start -= start % LEAF
+            part_a, part_b = (os.pread(file.fileno(), NODE, start) for file in (file_a, file_b))
+            if part_a != part_b:
+                found += [(start + at) // LEAF for at in range(0, len(part_a), LEAF)
+                          if part_a[at:at + LEAF] != part_b[at:at + LEAF]]
+            start += NODE
+    return found
 
 
 def leaf_is_equal(path_a, path_b, leaf):
@@ -872,9 +892,20 @@ class Case(unittest.TestCase):
 
 
 class CountingResult(unittest.TextTestResult):
-    """Knows how many passed, which unittest itself does not."""
+    """Knows how many passed and how long each took, which unittest itself does not."""
 
-    passed = 0
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.passed = 0
+        self.seconds = {}
+
+    def startTest(self, test):
+        self.seconds[test.id()] = -time.monotonic()
+        super().startTest(test)
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        self.seconds[test.id()] += time.monotonic()
 
     def addSuccess(self, test):
         super().addSuccess(test)
@@ -887,6 +918,8 @@ def main():
     program()
     runner = unittest.TextTestRunner(verbosity=2, resultclass=CountingResult)
     result = unittest.main(exit=False, testRunner=runner).result
+    for name in sorted(result.seconds, key=result.seconds.get)[:-6:-1]:
+        print("%7.1f s  %s" % (result.seconds[name], name), flush=True)
     for test, reason in result.skipped:
         print("skipped: %s: %s" % (test, reason), flush=True)
     if not result.wasSuccessful():

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import ssl
+import threading
 import time
 
 import lib
@@ -110,22 +111,63 @@ class OverTls(TlsCase):
                 lib.check_error(self, process.wait(), ("peer", "cancelled"))
 
 
+class TlsServer:
+    """Somebody else's TLS server, in a thread: shakes hands with any certificate that it is told
+    to show, and says nothing. The program would not even start with most of them."""
+
+    def __init__(self, certs, name):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certs.file(name), certs.file(name, "key"))
+        self.context.load_verify_locations(certs.file("ca"))
+        self.context.verify_mode = ssl.CERT_OPTIONAL
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.heard = b""
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self):
+        try:
+            plain, _ = self.listener.accept()
+            with plain, self.context.wrap_socket(plain, server_side=True) as secure:
+                secure.settimeout(20)
+                self.heard = secure.recv(4096)
+        except OSError:
+            pass  # The client hung up, as it should.
+
+    def close(self):
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.listener.close()
+        self.thread.join(5)
+
+
 class Refused(TlsCase):
     """The same disks, the same server; only who asks differs."""
 
     def setUp(self):
         super().setUp()
         self.source, self.target = self.disks(MIB)
-        self.untouched = lib.Untouched(self.target)
         self.watch = self.owned(lib.Watch(self.target))
+        self.mark()
 
-    def assert_refused(self, server, result, words, may_open=False):
+    def mark(self):
+        """From here on the disk shall not be touched."""
+        self.untouched = lib.Untouched(self.target)
+        self.watch.seen()
+
+    def assert_not_touched(self):
+        self.assertEqual(self.watch.seen(), 0, "the disk was opened for one who was refused")
+        self.untouched.check(self)
+        self.watch.seen()  # The check itself has just read it.
+
+    def assert_refused(self, server, result, words):
         """result failed with these words; the disk was not touched, and the server still serves
         whoever may come in."""
         lib.check_error(self, result, ("peer", "usage", "state"), words)
-        if not may_open:
-            self.assertEqual(self.watch.seen(), 0, "the disk was opened for one who was refused")
-        self.untouched.check(self)
+        self.assert_not_touched()
         self.assert_still_serves(server)
 
     def assert_still_serves(self, server, name="client", host="localhost"):
@@ -133,34 +175,44 @@ class Refused(TlsCase):
         self.assert_in_sync(self.sync(self.source, server.url("vm1", host), name=name))
         self.assert_same(self.source, self.target)
         self.assertNotEqual(self.watch.seen(), 0, "the witness sees nothing")
+        lib.flip_bit(self.target, self.rng.randrange(MIB))
+        self.mark()
 
     def serve_target(self, *options, **more):
         return self.serve({"vm1": self.target}, *options, **more)
 
+    WRONG_CLIENTS = (("client-other-ca", "certificate|unknown CA"), ("client-expired", "expired"),
+                     ("client-future", "valid"), ("client-self-signed", "self.signed|unknown CA"),
+                     ("client-for-servers", "purpose"))
+
     def test_clients_with_a_wrong_certificate(self):
+        """A client that does not look at its own certificate, so the server has to."""
         server = self.serve_target()
-        for name, words in (("client-other-ca", "certificate|authority|CA"),
-                            ("client-expired", "expired"),
-                            ("client-future", "valid"),
-                            ("client-self-signed", "certificate|self|authority|CA"),
-                            ("server", "certificate|purpose|usage"),
-                            ("client-for-servers", "certificate|purpose|usage")):
+        for name, words in self.WRONG_CLIENTS:
+            with self.subTest(client=name):
+                said_before = len(server.log())
+                context = self.client_context(certificate=name)
+                self.assertEqual(self.talk_tls(server, context), b"")
+                line = lib.wait_until(lambda: server.log()[said_before:], "the server's log")
+                self.assertRegex(line, "(?i)" + words)
+                self.assert_not_touched()
+                self.assert_still_serves(server)
+
+    def test_what_the_program_says_about_a_wrong_certificate(self):
+        server = self.serve_target()
+        for name, words in self.WRONG_CLIENTS:
             with self.subTest(client=name):
                 result = self.sync(self.source, server.url("vm1"), name=name)
                 self.assert_refused(server, result, words)
 
     def test_clients_that_allow_does_not_name(self):
         server = self.serve_target("--allow", "client.example", "--allow", "db7.example")
-        result = self.sync(self.source, server.url("vm1"), name="host")
-        self.assert_exit(result, IN_SYNC)  # It bears the name among others.
-        self.watch.seen()
-        self.untouched = lib.Untouched(self.target)
+        self.assert_still_serves(server, name="host")  # It bears the name among others.
         server.close()
         server = self.serve_target("--allow", "db7.example", "--allow", "client")
         result = self.sync(self.source, server.url("vm1"))
         lib.check_error(self, result, "peer", "let in|allow")
-        self.assertEqual(self.watch.seen(), 0, "the disk was opened for one who was refused")
-        self.untouched.check(self)
+        self.assert_not_touched()
         self.assertTrue(server.is_alive())
 
     def test_a_name_without_alternative_names_is_the_common_name(self):
@@ -169,10 +221,8 @@ class Refused(TlsCase):
 
     def test_client_without_a_certificate(self):
         server = self.serve_target()
-        context = self.client_context()
-        self.assertEqual(self.talk_tls(server, context), b"")
-        self.assertEqual(self.watch.seen(), 0)
-        self.untouched.check(self)
+        self.assertEqual(self.talk_tls(server, self.client_context()), b"")
+        self.assert_not_touched()
         self.assert_still_serves(server)
 
     def test_client_of_an_older_tls(self):
@@ -180,7 +230,7 @@ class Refused(TlsCase):
         context = self.client_context(certificate="client")
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         self.assertEqual(self.talk_tls(server, context), b"")
-        self.assertEqual(self.watch.seen(), 0)
+        self.assert_not_touched()
         self.assert_still_serves(server)
 
     def client_context(self, certificate=None):
@@ -213,7 +263,7 @@ class Refused(TlsCase):
                 except ConnectionError:
                     pass
             self.assertLess(len(answer), 16, "more than a TLS alert for one who speaks no TLS")
-        self.assertEqual(self.watch.seen(), 0)
+        self.assert_not_touched()
         self.assert_still_serves(server)
 
     def test_silent_clients_do_not_keep_others_out(self):
@@ -248,7 +298,7 @@ class Refused(TlsCase):
             except (ConnectionError, ssl.SSLError):
                 pass
             self.assertLess(time.monotonic() - began, 40)
-        self.assertEqual(self.watch.seen(), 0)
+        self.assert_not_touched()
         self.assert_still_serves(server)
 
     def test_unknown_export(self):
@@ -296,15 +346,24 @@ class Refused(TlsCase):
                             ("server-expired", "expired"),
                             ("server-future", "valid"),
                             ("server-self-signed", "certificate"),
-                            ("server-for-clients", "certificate")):
+                            ("server-for-clients", "certificate|purpose")):
             with self.subTest(server=name):
-                server = self.serve_target(name=name)
-                result = self.sync(self.source, server.url("vm1"))
-                lib.check_error(self, result, "peer", words)
-                self.assertEqual(self.watch.seen(), 0)
-                self.untouched.check(self)
-                self.assertTrue(server.is_alive(), server.log())
-                server.close()
+                server = TlsServer(self.certs, name)
+                try:
+                    result = self.sync(self.source, "tls://localhost:%d/vm1" % server.port)
+                    lib.check_error(self, result, "peer", words)
+                finally:
+                    server.close()
+                self.assertEqual(server.heard, b"", "it spoke to a server that it must not trust")
+
+    def test_a_server_looks_at_its_own_certificate_first(self):
+        for name, words in (("server-expired", "expired"), ("server-future", "valid"),
+                            ("server-for-clients", "purpose")):
+            with self.subTest(server=name):
+                result = self.resilver("serve", "--listen", "127.0.0.1:0", "--export",
+                                       "vm1=" + self.target, *self.certs.options(name))
+                self.assertIn(result.code, (FAILED, USAGE), result)
+                self.assertRegex(result.err, words)
 
     def test_no_tls_at_the_other_end(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -2,10 +2,13 @@
 #include "cli/render_live.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/attributes.h"
 #include "base/env.h"
@@ -130,8 +133,25 @@ static void terminal_size(FILE *out, size_t *columns, size_t *rows)
     *columns = *columns < LIVE_COLUMNS_MAX ? *columns : LIVE_COLUMNS_MAX;
 }
 
-/* A terminal whose output was stopped (Ctrl-S) must not stop the session: its peer would take us
- * for dead. */
+/*
+ * A terminal whose output was stopped (Ctrl-S) must not stop the session: its peer would take us
+ * for dead. Asking beforehand is not enough, since it may be stopped in the middle of a line, and
+ * the descriptor that we were given is shared with others, who want to wait: so it is opened once
+ * more.
+ */
+static void open_terminal(struct render_live *live)
+{
+    char path[32];
+
+    live->is_opened = true;
+    live->terminal_fd = -1;
+    if (isatty(fileno(live->out)) == 1) {
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fileno(live->out));
+        live->terminal_fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    }
+}
+
+/* For what is no terminal, a pipe say: whether it takes something now. */
 static bool is_writable_now(FILE *out)
 {
     struct pollfd fd = {.fd = fileno(out), .events = POLLOUT};
@@ -139,18 +159,65 @@ static bool is_writable_now(FILE *out)
     return poll(&fd, 1, 0) == 1 && (fd.revents & POLLOUT) != 0;
 }
 
-static void draw_disk(const struct render_live *live, const struct report *report, uint32_t index,
-                      size_t columns)
+/* Writes what the terminal takes of what waits. Whether all of it went. */
+static bool write_waiting(struct render_live *live)
+{
+    size_t written_bytes = 0;
+
+    while (written_bytes < live->unwritten_bytes) {
+        ssize_t put = write(live->terminal_fd, live->unwritten + written_bytes,
+                            live->unwritten_bytes - written_bytes);
+        if (put <= 0) {
+            break;
+        }
+        written_bytes += (size_t)put;
+    }
+    live->unwritten_bytes -= written_bytes;
+    if (live->unwritten_bytes > 0) {
+        memmove(live->unwritten, live->unwritten + written_bytes, live->unwritten_bytes);
+        return false;
+    }
+    free(live->unwritten);
+    live->unwritten = NULL;
+    return true;
+}
+
+/* Takes text over. */
+static void put_text(struct render_live *live, char *text, size_t len_bytes)
+{
+    if (live->terminal_fd >= 0) {
+        live->unwritten = text;
+        live->unwritten_bytes = len_bytes;
+        (void)write_waiting(live); /* the rest goes first next time */
+        return;
+    }
+    (void)fwrite(text, 1, len_bytes, live->out);
+    (void)fflush(live->out); /* progress that is not seen is no failure */
+    free(text);
+}
+
+static void draw_disk(const struct render_live *live, FILE *frame, const struct report *report,
+                      uint32_t index, size_t columns)
 {
     char line[LIVE_COLUMNS_MAX * 4 + 1]; /* a character of UTF-8 takes up to four bytes */
 
     render_live_line(&report->disks[index], &live->rates[index], columns, line, sizeof line);
     /* "\033[K" takes away what a longer line before left. Source: ECMA-48, 8.3.41 (EL) */
-    (void)fprintf(live->out, live->in_place ? "\r%s\033[K\n" : "%s\n", line);
+    (void)fprintf(frame, live->in_place ? "\r%s\033[K\n" : "%s\n", line);
 }
 
 void render_live_clear(struct render_live *live)
 {
+    if (live->out != NULL && live->unwritten_bytes > 0) {
+        (void)fwrite(live->unwritten, 1, live->unwritten_bytes, live->out);
+    }
+    free(live->unwritten);
+    live->unwritten = NULL;
+    live->unwritten_bytes = 0;
+    if (live->is_opened && live->terminal_fd >= 0) {
+        (void)close(live->terminal_fd); /* a terminal: nothing is kept back */
+        live->terminal_fd = -1;
+    }
     if (live->out == NULL || live->drawn_count == 0) {
         return;
     }
@@ -167,7 +234,7 @@ static bool is_at_work(const struct report_disk *disk)
     return disk->compared_bytes > 0 && disk->compared_bytes < disk->size_bytes;
 }
 
-static void draw_in_place(struct render_live *live, const struct report *report)
+static void draw_in_place(struct render_live *live, FILE *frame, const struct report *report)
 {
     size_t columns = 0;
     size_t rows = 0;
@@ -179,39 +246,61 @@ static void draw_in_place(struct render_live *live, const struct report *report)
     unsigned drawn = 0;
 
     if (live->drawn_count > 0) {
-        (void)fprintf(live->out, "\r\033[%uA", live->drawn_count);
+        (void)fprintf(frame, "\r\033[%uA", live->drawn_count);
     }
     for (uint32_t i = 0; i < report->disk_count && drawn < room; i++) {
         if (has_room || is_at_work(&report->disks[i])) {
-            draw_disk(live, report, i, columns > 1 ? columns - 1 : 1);
+            draw_disk(live, frame, report, i, columns > 1 ? columns - 1 : 1);
             drawn++;
         }
     }
     if (!has_room) {
-        (void)fprintf(live->out, "\r... and %u more disks\033[K\n", report->disk_count - drawn);
+        (void)fprintf(frame, "\r... and %u more disks\033[K\n", report->disk_count - drawn);
         drawn++;
     }
-    (void)fprintf(live->out, "\033[J");
+    (void)fprintf(frame, "\033[J");
     live->drawn_count = drawn;
+}
+
+static void draw(struct render_live *live, FILE *frame, const struct report *report)
+{
+    if (live->in_place) {
+        draw_in_place(live, frame, report);
+        return;
+    }
+    for (uint32_t i = 0; i < report->disk_count; i++) {
+        draw_disk(live, frame, report, i, LIVE_COLUMNS_MAX);
+    }
 }
 
 void render_live_update(struct render_live *live, const struct report *report)
 {
     uint64_t now_ns = report->elapsed_ns;
 
-    if (live->out == NULL || now_ns < live->next_ns || !is_writable_now(live->out)) {
+    if (live->out == NULL || now_ns < live->next_ns) {
+        return;
+    }
+    if (!live->is_opened) {
+        open_terminal(live);
+    }
+    if ((live->unwritten_bytes > 0 && !write_waiting(live)) ||
+        (live->terminal_fd < 0 && !is_writable_now(live->out))) {
         return;
     }
     live->next_ns = now_ns + (live->in_place ? DRAW_EVERY_NS : PRINT_EVERY_NS);
     for (uint32_t i = 0; i < report->disk_count; i++) {
         live_rate_update(&live->rates[i], &report->disks[i], now_ns);
     }
-    if (live->in_place) {
-        draw_in_place(live, report);
-    } else {
-        for (uint32_t i = 0; i < report->disk_count; i++) {
-            draw_disk(live, report, i, LIVE_COLUMNS_MAX);
-        }
+    char *text = NULL;
+    size_t len_bytes = 0;
+    FILE *frame = open_memstream(&text, &len_bytes);
+    if (frame == NULL) {
+        return;
     }
-    (void)fflush(live->out); /* progress that is not seen is no failure */
+    draw(live, frame, report);
+    if (fclose(frame) != 0) {
+        free(text);
+        return;
+    }
+    put_text(live, text, len_bytes);
 }

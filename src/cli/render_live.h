@@ -28,6 +28,10 @@ struct render_live {
     bool in_place;        /* a terminal that can move its cursor */
     uint64_t next_ns;     /* no drawing before */
     unsigned drawn_count; /* lines above the cursor that are ours */
+    bool is_opened;       /* terminal_fd was looked for */
+    int terminal_fd;      /* owned: the terminal once more, not waiting; -1: there is none */
+    char *unwritten;      /* owned: the rest of a drawing that the terminal did not take yet */
+    size_t unwritten_bytes;
     struct live_rate rates[DISKS_MAX];
 };
 
@@ -35,7 +39,8 @@ struct render_live {
  * terminal: while that takes nothing (the user stopped its output) nothing is drawn. */
 void render_live_update(struct render_live *live, const struct report *report);
 
-/* render_live_clear - take the lines away, before anything else is written to the terminal. */
+/* render_live_clear - take the lines away, before anything else is written to the terminal; the
+ * end of drawing. Waits for the terminal. */
 void render_live_clear(struct render_live *live);
 
 /* live_rate_update - take a new sample; for tests. */

@@ -21,7 +21,7 @@
 
 /* An honest target answers for a node before it tells of one a window further, so half of this is
  * enough; with a target that does not answer we stop asking, and so comparing. */
-#define ASKED_MAX (2 * WINDOW_NODES_MAX)
+#define ASKED_MAX ((size_t)2 * WINDOW_NODES_MAX)
 
 enum settling_state {
     SETTLING_INVALID = 0,

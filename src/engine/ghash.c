@@ -9,7 +9,7 @@
 #include <immintrin.h>
 
 #define NEEDS __attribute__((target("avx2,vpclmulqdq,pclmul,ssse3,sse4.1")))
-#define BATCH_BYTES (GHASH_BLOCKS * GHASH_BYTES)
+#define BATCH_BYTES ((size_t)GHASH_BLOCKS * GHASH_BYTES)
 #define PAIRS (GHASH_BLOCKS / 2)
 
 bool ghash_is_here(void)
@@ -109,7 +109,8 @@ NEEDS static inline __m128i hash_batch(const struct ghash_key *key, __m128i sum,
 NEEDS void ghash(const struct ghash_key *key, struct const_span bytes, uint8_t out[GHASH_BYTES])
 {
     __m128i first = _mm_load_si128((const __m128i *)key->first);
-    __m128i lengths = _mm_set_epi64x((long long)((uint64_t)bytes.len_bytes * 8), 0);
+    uint64_t len_bits = (uint64_t)bytes.len_bytes * 8;
+    __m128i lengths = _mm_set_epi64x((long long)len_bits, 0);
     __m128i sum = _mm_setzero_si128();
 
     while (bytes.len_bytes >= BATCH_BYTES) {

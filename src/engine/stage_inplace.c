@@ -87,6 +87,7 @@ struct stage_inplace {
     struct settled_mark durable; /* .node 0: none */
     uint64_t given_node;         /* of the durable mark that next_durable gave last */
     uint64_t written_bytes;      /* since then */
+    uint32_t writes_in_flight;   /* writes and zeros at the disks */
 };
 
 static struct stage_inplace *self(struct stage *stage)
@@ -343,6 +344,7 @@ static struct disk_request *piece_request(struct stage_inplace *s, struct batch 
         len_bytes = first.len_bytes;
     }
     data.len_bytes = len_bytes;
+    s->writes_in_flight += verifies ? 0 : 1;
     piece->request = (struct disk_request){
         .op = verifies         ? DISK_READ_MEDIUM
               : entry->is_zero ? DISK_ZERO
@@ -514,6 +516,13 @@ static int inplace_complete(struct stage *stage, struct disk_request *request, s
 {
     struct stage_inplace *s = self(stage);
 
+    if (request->op == DISK_WRITE || request->op == DISK_ZERO) {
+        assert(s->writes_in_flight > 0);
+        s->writes_in_flight--;
+        if (s->has_failed || request->errnum != 0) {
+            s->written_bytes++; /* perhaps in part */
+        }
+    }
     if (s->has_failed) {
         return 0; /* said already; this one was still on its way */
     }
@@ -576,8 +585,13 @@ static bool inplace_next_durable(struct stage *stage, bool force, struct settled
 {
     struct stage_inplace *s = self(stage);
 
-    if (s->durable.node <= s->given_node || !(force || is_checkpoint_near(s, &s->durable)) ||
-        has_batch(s, BATCH_WRITING)) {
+    /* Every write makes a recorded checkpoint useless (the disk is not what it was), so the last
+     * one is given again if anything was written since. */
+    bool is_new = s->durable.node > s->given_node || (force && s->written_bytes > 0);
+    bool is_writing = s->writes_in_flight > 0 || (!s->has_failed && has_batch(s, BATCH_WRITING));
+
+    if (s->durable.node == 0 || !is_new || !(force || is_checkpoint_near(s, &s->durable)) ||
+        is_writing) {
         return false;
     }
     s->given_node = s->durable.node;

@@ -24,8 +24,9 @@
 #define FAREWELL_NS (1 * NS_PER_S)       /* for the last words after a failure */
 #define RATE_WINDOW_NS (250 * NS_PER_MS) /* over which the link's speed is judged */
 #define THIN_BYTES_PER_S                                                                           \
-    (125 * MIB)                   /* a link slower than this: compressing is faster than sending */
-#define BURST_NS (50 * NS_PER_MS) /* what a rate limit lets through at once, as time */
+    (125 * MIB)                    /* a link slower than this: compressing is faster than sending */
+#define BURST_NS (200 * NS_PER_MS) /* what a rate limit lets through at once, as time */
+#define QUANTUM_BYTES (16 * KIB)   /* what a rate limit saves up before it lets it through */
 #define TURN_REQUESTS 8U /* requests taken back from one disk before the link has its turn */
 
 struct loop {
@@ -279,7 +280,7 @@ static size_t refill_budget(struct loop *loop, uint64_t now)
     uint64_t most = loop->rate_bytes_per_s * (BURST_NS / NS_PER_MS) / 1000;
     uint64_t passed_ns = now - loop->budget_ns;
 
-    most = most < 4 * KIB ? 4 * KIB : most;
+    most = most < QUANTUM_BYTES ? QUANTUM_BYTES : most;
     if (passed_ns > NS_PER_S) {
         passed_ns = NS_PER_S;
     }
@@ -291,6 +292,14 @@ static size_t refill_budget(struct loop *loop, uint64_t now)
             loop->budget_bytes + earned < most ? loop->budget_bytes + earned : most;
     }
     return (size_t)loop->budget_bytes;
+}
+
+/* Whether the rate limit lets enough through to be worth a write: many small ones cost the link,
+ * and an ssh behind it, more than the bytes. */
+static bool has_budget(const struct loop *loop, size_t waiting_bytes)
+{
+    return loop->rate_bytes_per_s == 0 || loop->budget_bytes >= QUANTUM_BYTES ||
+           loop->budget_bytes >= waiting_bytes;
 }
 
 /* Judges the link by how fast it took what was waiting: only while it was what held us up. */
@@ -341,10 +350,10 @@ static bool write_link(struct loop *loop)
     }
     uint64_t now = now_ns(loop);
     size_t budget = refill_budget(loop, now);
-    waiting.len_bytes = waiting.len_bytes < budget ? waiting.len_bytes : budget;
-    if (waiting.len_bytes == 0) {
+    if (!has_budget(loop, waiting.len_bytes)) {
         return false;
     }
+    waiting.len_bytes = waiting.len_bytes < budget ? waiting.len_bytes : budget;
     ssize_t put = link_write(loop->config->link, waiting, &err);
     if (put < 0) {
         /* What the peer said before it went says more than this error, and may have to wait until
@@ -437,7 +446,7 @@ static void wait_for_work(struct loop *loop)
     bool wants_read = !loop->link_has_ended && session_inbox(loop->session).len_bytes > 0;
     bool wants_write = !loop->link_has_ended && !loop->write_has_failed &&
                        session_outbox(loop->session).len_bytes > 0 &&
-                       (loop->rate_bytes_per_s == 0 || loop->budget_bytes > 0);
+                       has_budget(loop, session_outbox(loop->session).len_bytes);
 
     for (uint32_t i = 0; i < loop->disk_count; i++) {
         if (loop->in_flight[i] > 0) {

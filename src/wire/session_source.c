@@ -32,7 +32,7 @@
 #define ZSTD_LEVEL 1
 /* Every ship and scan read in flight may turn into this much, and the outbox is filled to
  * OUTBOX_HIGH_BYTES before. */
-#define SHIP_ROOM_BYTES ((SHIPS_MAX + SCAN_READS_MAX) * (READ_BYTES + LEAVES_PER_READ * 64U))
+#define SHIP_ROOM_BYTES ((SHIPS_MAX + SCAN_READS_MAX) * (READ_BYTES + LEAVES_PER_READ * 64ULL))
 
 _Static_assert(SHIP_ROOM_BYTES + OUTBOX_HIGH_BYTES + MIB < OUTBOX_MAX_BYTES, "invariant 2");
 
@@ -228,7 +228,7 @@ static bool send_want_pages(struct session *session)
     if (want->count == 0) {
         return false;
     }
-    struct writer w = channel_begin(session->channel, 8 * WANTS_PER_FRAME_MAX);
+    struct writer w = channel_begin(session->channel, sizeof(uint64_t) * WANTS_PER_FRAME_MAX);
     message_put_want(&w, want);
     channel_end(session->channel, MESSAGE_WANT_PAGES, &w);
     want->count = 0;
@@ -431,7 +431,7 @@ static bool scan_more(struct session *session)
 
 static void send_want_leaves(struct session *session, struct message_want *want)
 {
-    struct writer w = channel_begin(session->channel, 8 * WANTS_PER_FRAME_MAX);
+    struct writer w = channel_begin(session->channel, sizeof(uint64_t) * WANTS_PER_FRAME_MAX);
 
     message_put_want(&w, want);
     channel_end(session->channel, MESSAGE_WANT_LEAVES, &w);

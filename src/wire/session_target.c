@@ -131,6 +131,13 @@ int target_new(struct session *session, const struct checkpoint *checkpoint, str
     }
     target->told_node = begin.node;
     target->settled_node = begin.node;
+    if (begin.proof_count > 0 && target->stage != NULL) {
+        /* What the interrupted run had settled is worth recording again: the first write makes the
+         * checkpoint of then useless. */
+        struct settled_mark mark = {.node = begin.node, .is_same = true};
+        memcpy(mark.proof, begin.proofs[begin.proof_count - 1], PROOF_BYTES);
+        target->stage->ops->mark(target->stage, &mark);
+    }
     target->can_checkpoint = true;
     for (uint32_t i = 0; i < session->open.disk_count; i++) {
         target->can_checkpoint =
@@ -475,8 +482,9 @@ static bool record_checkpoint(struct session *session)
     struct target *target = session->target;
     struct settled_mark mark;
 
+    /* While sealing it is soon forgotten again; if sealing is interrupted it is worth most. */
     if (target->stage == NULL || !target->can_checkpoint || target->is_recording ||
-        target->seal_came || !session_can_act(session)) {
+        session->state == SESSION_SEALING || target->sealed_sent || !session_can_act(session)) {
         return false;
     }
     bool is_last = session->state == SESSION_ENDING && target->stage->ops->is_sealed(target->stage);

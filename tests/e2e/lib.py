@@ -156,14 +156,21 @@ class Result:
 
 class Process:
     """A command in a process group of its own; its output goes to files, so that nothing that
-    outlives it (an ssh, a helper) can keep us waiting at a pipe."""
+    outlives it (an ssh, a helper) can keep us waiting at a pipe.
 
-    def __init__(self, argv, env=None, stdin=subprocess.DEVNULL, cwd=None, user=None):
+    is_server: it would not end by itself, so the kernel ends it if we are killed."""
+
+    def __init__(self, argv, env=None, stdin=subprocess.DEVNULL, cwd=None, user=None,
+                 is_server=False, terminal=None):
         self.argv = [str(word) for word in argv]
+        if is_server and find_tool("setpriv"):
+            self.argv[:0] = ["setpriv", "--pdeathsig", "KILL", "--"]
         self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         self.started = time.monotonic()
+        # A terminal, a descriptor, stands for standard input and standard error.
         self.popen = subprocess.Popen(
-            self.argv, stdin=stdin, stdout=self._out, stderr=self._err, cwd=cwd,
+            self.argv, stdin=stdin if terminal is None else terminal, stdout=self._out,
+            stderr=self._err if terminal is None else terminal, cwd=cwd,
             env=tagged_environment(env), start_new_session=True, user=user, group=user,
             extra_groups=[] if user is not None else None)
         self.pid = self.popen.pid
@@ -411,8 +418,9 @@ class Watch:
 
 
 class LoopDevice:
-    def __init__(self, path):
-        self.device = must([find_tool("losetup"), "--find", "--show", path]).strip()
+    def __init__(self, path, sector_bytes=512):
+        self.device = must([find_tool("losetup"), "--find", "--show", "--sector-size",
+                            sector_bytes, path]).strip()
 
     def close(self):
         if self.device is not None:
@@ -493,7 +501,8 @@ class Sshd:
                 "SetEnv \"PATH=%s:/usr/bin:/bin\" \"%s=%s\"\n" % (
                     self.port, self.file("host"), self.file("authorized"),
                     self.bin, TAG_NAME, TAG))
-        self.process = Process([find_tool("sshd"), "-D", "-e", "-f", self.file("config")])
+        self.process = Process([find_tool("sshd"), "-D", "-e", "-f", self.file("config")],
+                               is_server=True)
         try:
             wait_until(lambda: not self.process.is_alive() or can_connect(self.port), "sshd", 10)
         except AssertionError:
@@ -580,7 +589,7 @@ class Server:
         argv = [program(), "serve", "--listen", "127.0.0.1:0", *certs.options(name), *options]
         for export, path in exports.items():
             argv += ["--export", "%s=%s" % (export, path)]
-        self.process = Process(argv)
+        self.process = Process(argv, is_server=True)
         try:
             self.port = wait_until(self._find_port, "the server's port")
         except AssertionError:
@@ -620,7 +629,7 @@ class Nbdkit:
         self.socket = os.path.join(folder, name + ".sock")
         argv = ["nbdkit", "--foreground", "--verbose", "--unix", self.socket]
         argv += ["--readonly"] if readonly else []
-        self.process = Process(argv + list(arguments))
+        self.process = Process(argv + list(arguments), is_server=True)
         try:
             wait_until(lambda: os.path.exists(self.socket) or not self.process.is_alive(),
                        "nbdkit", 10)
@@ -849,6 +858,8 @@ class Case(unittest.TestCase):
 
     def start(self, *arguments, **options):
         """Start resilver; the caller waits for it."""
+        if told_to_end:
+            self.fail("told to end")
         env = dict(options.pop("env", None) or {})
         env.setdefault("TMPDIR", self.run_dir)
         argv = [program(), *arguments]
@@ -891,6 +902,16 @@ class Case(unittest.TestCase):
         return disk
 
 
+told_to_end = []
+
+
+def on_end_signal(number, _frame):
+    """Told to end, as after a timeout: the test at hand fails, so that everything it started is
+    ended and removed, and no other begins."""
+    told_to_end.append(number)
+    raise AssertionError("told to end by %s" % signal.Signals(number).name)
+
+
 class CountingResult(unittest.TextTestResult):
     """Knows how many passed and how long each took, which unittest itself does not."""
 
@@ -900,6 +921,8 @@ class CountingResult(unittest.TextTestResult):
         self.seconds = {}
 
     def startTest(self, test):
+        if told_to_end:
+            self.stop()
         self.seconds[test.id()] = -time.monotonic()
         super().startTest(test)
 
@@ -916,6 +939,8 @@ def main():
     """Run the calling script's tests; exit 77 if none ran because all were skipped."""
     print("seed %d (the same again: RESILVER_TEST_SEED=%d)" % (SEED, SEED), flush=True)
     program()
+    signal.signal(signal.SIGTERM, on_end_signal)
+    signal.signal(signal.SIGINT, on_end_signal)
     runner = unittest.TextTestRunner(verbosity=2, resultclass=CountingResult)
     result = unittest.main(exit=False, testRunner=runner).result
     for name in sorted(result.seconds, key=result.seconds.get)[:-6:-1]:

@@ -35,22 +35,21 @@ class FailingDisks(lib.Case):
         self.sync_pair(source, target)
 
     def test_a_target_with_a_bad_spot(self):
-        source = lib.make_disk(self.path("a.raw"), self.SIZE, self.rng)
-        target = lib.make_disk(self.path("b"), self.SIZE, self.rng)
         for call in ("pread", "pwrite"):
             with self.subTest(call=call):
-                if os.path.exists(self.path("fired")):
-                    os.unlink(self.path("fired"))
+                source = lib.make_disk(self.path("a.raw"), self.SIZE, self.rng)
+                target = lib.make_disk(self.path("b"), self.SIZE, self.rng)
                 bad = self.rng.randrange(self.SIZE // 2, self.SIZE)
                 server = self.owned(self.serve_with_bad_spot(target, bad, call))
                 result = self.resilver("sync", "--json", source, server.url())
-                error = lib.check_error(self, result, "io", "Input/output error")
                 self.assertTrue(os.path.exists(self.path("fired")), "the fault did not fire")
+                os.unlink(self.path("fired"))
+                error = lib.check_error(self, result, "io", "Input/output error")
                 self.assertIn(server.socket, str(error["disk"]))
                 if call == "pread":
                     self.assert_read_with(error, bad)
                 server.close()
-        self.sync_pair(source, target)
+                self.sync_pair(source, target)
 
     def assert_read_with(self, error, bad):
         """The offset is that of the read, of 256 KiB at most, which met the bad byte."""

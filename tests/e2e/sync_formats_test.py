@@ -197,6 +197,15 @@ class WrongFormat(ImageCase):
         lib.check_error(self, result, words="cut\\.qcow2")
         untouched.check(self)
 
+    def test_formats_of_both_sides_named(self):
+        """File names that say nothing: the options do."""
+        raw_a, raw_b = self.make_raw("one", 2 * MIB), self.make_raw("two", 2 * MIB)
+        source = self.convert(raw_a, "a.img", "qcow2")
+        target = self.convert(raw_b, "b.img", "vhdx")
+        self.sync_images(source, "qcow2", target, "vhdx", "--source-format=qcow2",
+                         "--target-format=vhdx")
+        self.sync_images(source, "qcow2", raw_b, "raw", "--source-format=qcow2")
+
     def test_format_raw_takes_the_container_itself(self):
         """--format=raw on an image says: its bytes as they lie, on purpose."""
         raw = self.make_raw("one", MIB)
@@ -275,6 +284,40 @@ class BlockDevices(lib.Case):
         self.sync_report("--create", devices[0], self.path("new.raw"))
         self.assert_same(devices[0], self.path("new.raw"))
 
+    def test_devices_with_large_sectors(self):
+        devices = []
+        for name, sector_bytes in (("a", 4096), ("b", 4096), ("c", 512)):
+            path = lib.make_disk(self.path(name), 6 * MIB + 4096, self.rng, lib.ALL_KINDS)
+            devices.append(self.owned(lib.LoopDevice(path, sector_bytes)).device)
+        large_a, large_b, small = devices
+        self.sync_report(large_a, large_b)
+        self.assert_same(large_a, large_b)
+        self.sync_report(large_a, small)
+        self.assert_same(large_a, small)
+        other = lib.make_disk(self.path("other.raw"), 6 * MIB + 4096, self.rng, lib.ALL_KINDS)
+        self.sync_report(other, large_b)
+        self.assert_same(other, large_b)
+
+    def test_an_interrupted_run_to_a_device(self):
+        """Its checkpoint cannot lie beside it; wherever it lies, it goes when the run is done."""
+        source = lib.make_disk(self.path("a.raw"), 32 * MIB, self.rng)
+        path = lib.make_disk(self.path("b"), 32 * MIB, self.rng)
+        before = self.state_files()
+        loop = self.owned(lib.LoopDevice(path))
+        process = self.start("sync", "--bwlimit=32M", source, loop.device)
+        lib.wait_until(lambda: not process.is_alive() or
+                       lib.leaf_is_equal(source, loop.device, 0), "the first leaves")
+        process.signal(15)
+        self.assertEqual(process.wait().code, FAILED)
+        self.assertNotEqual(lib.run(["cmp", source, loop.device]).code, 0)
+        self.sync_report(source, loop.device)
+        self.assert_same(source, loop.device)
+        self.assertEqual(self.state_files(), before)
+
+    def state_files(self):
+        return sorted(name for _, folders, files in os.walk("/var/lib/resilver")
+                      for name in folders + files)
+
     def test_a_device_is_never_made_larger(self):
         path = lib.make_disk(self.path("a"), MIB, self.rng)
         loop = self.owned(lib.LoopDevice(path))
@@ -306,7 +349,7 @@ class InUse(ImageCase):
         """Keep the image open as a VM would; returns what to close."""
         socket = self.path("vm-%d.sock" % self.rng.getrandbits(32))
         holder = lib.Process(["qemu-nbd", "--persistent", "--shared=2", "-f", file_format,
-                              *options, "-k", socket, image])
+                              *options, "-k", socket, image], is_server=True)
         self.addCleanup(holder.end)
         lib.wait_until(lambda: os.path.exists(socket) or not holder.is_alive(), "qemu-nbd")
         self.assertTrue(holder.is_alive(), holder.output())
@@ -340,7 +383,7 @@ class InUse(ImageCase):
         daemon = lib.Process([
             "qemu-storage-daemon", "--blockdev", "driver=file,node-name=f,filename=" + target,
             "--nbd-server", "addr.type=unix,addr.path=" + socket,
-            "--export", "type=nbd,id=e,node-name=f,name=e,writable=on"])
+            "--export", "type=nbd,id=e,node-name=f,name=e,writable=on"], is_server=True)
         self.addCleanup(daemon.end)
         lib.wait_until(lambda: os.path.exists(socket), "qemu-storage-daemon")
         untouched = lib.Untouched(target)
@@ -374,7 +417,9 @@ class InUse(ImageCase):
         stat = os.stat(path)
         name = "%02x:%02x:%d" % (os.major(stat.st_dev), os.minor(stat.st_dev), stat.st_ino)
         with open("/proc/locks") as file:
-            return any(line.split()[-3:] == [name, "101", "101"] for line in file)
+            locks = [line.split()[-3:] for line in file]
+        return any(inode == name and int(start) <= 101 and (end == "EOF" or int(end) >= 101)
+                   for inode, start, end in locks)
 
     def test_two_runs_to_one_target(self):
         source, target = self.images("raw")

@@ -68,6 +68,13 @@ class Scenario:
         finally:
             os.unlink(padded)
 
+    def check_same(self, test, target):
+        """By cmp; but on the wide disk that would mostly be reading holes."""
+        if self.size == SIZE:
+            test.assert_same(self.source, target)
+        else:
+            test.assertEqual(lib.different_leaves(self.source, target), [])
+
     def can_resume(self, left):
         """Whether a target that ended in order had something to make a checkpoint of: all before
         a mark is there, and so much behind it that the source must have told of it."""
@@ -130,7 +137,7 @@ class KillCase(lib.Case):
         scenario.reset(self.target)
         result = self.resilver(*self.command(scenario, way))
         self.assert_exit(result, IN_SYNC)
-        self.assert_same(scenario.source, self.target)
+        scenario.check_same(self, self.target)
         return result.seconds
 
     def run_again(self, scenario, command, before, must_resume):
@@ -138,7 +145,7 @@ class KillCase(lib.Case):
         result = self.resilver(*command)
         self.assert_exit(result, IN_SYNC)
         disk, = lib.check_report(self, result.report)
-        self.assert_same(scenario.source, self.target)
+        scenario.check_same(self, self.target)
         self.assertEqual(disk["different_bytes"], len(before) * LEAF, disk)
         self.assertLessEqual(disk["written_bytes"], len(before) * LEAF, disk)
         if must_resume:
@@ -268,7 +275,7 @@ class Killed(KillCase):
                 break
         else:
             self.fail("not done after 40 tries; %d leaves are left" % before)
-        self.assert_same(scenario.source, self.target)
+        scenario.check_same(self, self.target)
 
 
 class Signalled(KillCase):

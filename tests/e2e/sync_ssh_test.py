@@ -234,13 +234,25 @@ class Failures(SshCase):
         self.refuse(("said nothing",), deadline_s=45)
 
     def test_another_version(self):
-        """The first bytes of a peer that is Resilver, but of a version from the far future."""
-        hello = self.path("hello")
-        recorder = lib.write_script(self.path("recorder"),
-                                    "#!/bin/sh\nexec head -c 8 >%s\n" % hello)
+        """A peer that is Resilver, but of a future that has given up version 1: it sends our own
+        HELLO back with other numbers."""
+        peer = lib.write_script(self.path("future"), (
+            "#!/usr/bin/python3\nimport os, sys\nhello = os.read(0, 4096)\n"
+            "os.write(1, hello[:16] + bytes([7, 0, 9, 0]) + hello[20:])\n"
+            "while os.read(0, 65536):\n    pass\n"))
+        self.refuse(("versions? 7 to 9", "version 1"), ssh=peer, deadline_s=20)
+
+    def test_our_own_words_sent_back(self):
+        """An echo is no peer."""
+        peer = lib.write_script(self.path("echo"), "#!/bin/sh\nexec cat\n")
+        self.refuse((), ssh=peer, deadline_s=20)
+
+    def test_another_program_by_remote_path(self):
+        os.rename(os.path.join(self.sshd.bin, "resilver"), self.path("moved"))
         source, target = self.disks(MIB)
-        self.resilver("sync", "--ssh=" + recorder, source, self.remote(target))
-        self.assertEqual(os.path.getsize(hello), 8, "the program says its hello first")
+        self.sync_report("--ssh=" + self.sshd.command(), "--remote-path=" + self.path("moved"),
+                         source, self.remote(target))
+        self.assert_same(source, target)
 
 
 if __name__ == "__main__":

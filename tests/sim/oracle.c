@@ -145,8 +145,8 @@ void oracle_step(struct world *world, const struct sim_host *host, size_t action
                    host_name(host), session_outbox(host->session).len_bytes);
     }
     if (action_count > SESSION_ACTIONS_MAX || !may_follow(host->state, state)) {
-        trace_fail(world->trace, "%s: state %d after %d with %zu actions", host_name(host),
-                   (int)state, (int)host->state, action_count);
+        trace_fail(world->trace, "%s: %s after %s with %zu actions", host_name(host),
+                   host_state_name(state), host_state_name(host->state), action_count);
     }
     if (state >= SESSION_ENDING && state != SESSION_DONE &&
         (session_error(host->session)->kind == ERR_NONE ||
@@ -188,7 +188,7 @@ static void check_leaf(struct world *world, uint32_t disk, uint64_t leaf, const 
     } else if (content_same_block(&oracle->target_then[disk], &oracle->source_then[disk], leaf) &&
                !oracle->source_has_changed) {
         wrong = "although it did not differ";
-    } else if (oracle->written[disk][leaf] != 0) {
+    } else if (oracle->written[disk][leaf] != LEAF_KEPT) {
         wrong = "for a second time";
     } else if (!is_source_data(world, disk, leaf * LEAF_BYTES, bytes, len_bytes)) {
         wrong = "with other bytes than the source has";
@@ -197,7 +197,7 @@ static void check_leaf(struct world *world, uint32_t disk, uint64_t leaf, const 
         trace_fail(world->trace, "leaf %llu of disk %u is written %s", (unsigned long long)leaf,
                    disk, wrong);
     }
-    oracle->written[disk][leaf] = 1;
+    oracle->written[disk][leaf] = LEAF_WRITTEN;
 }
 
 void oracle_submit(struct world *world, const struct sim_host *host,
@@ -227,6 +227,35 @@ void oracle_submit(struct world *world, const struct sim_host *host,
         check_leaf(world, disk, at / LEAF_BYTES, bytes, len_bytes);
         at += len_bytes;
         left_bytes -= len_bytes;
+    }
+}
+
+void oracle_done(struct world *world, const struct sim_host *host,
+                 const struct disk_request *request)
+{
+    uint64_t first = request->offset_bytes / LEAF_BYTES;
+    uint8_t *written = world->oracle.written[request->disk_index];
+
+    if (host->index == SOURCE_HOST || request->op != DISK_READ_MEDIUM || request->errnum != 0) {
+        return;
+    }
+    for (uint64_t i = 0; i * LEAF_BYTES < request->data.len_bytes; i++) {
+        if (written[first + i] == LEAF_KEPT) {
+            trace_fail(world->trace, "leaf %llu of disk %u is read back and was not written",
+                       (unsigned long long)(first + i), request->disk_index);
+        }
+        written[first + i] = LEAF_VERIFIED;
+    }
+}
+
+/* Everything that was written in the first bytes of a disk was read back since. */
+static void check_verified(struct world *world, uint32_t disk, uint64_t bytes)
+{
+    for (uint64_t i = 0; i * LEAF_BYTES < bytes; i++) {
+        if (world->oracle.written[disk][i] == LEAF_WRITTEN) {
+            trace_fail(world->trace, "leaf %llu of disk %u counts, and was never read back",
+                       (unsigned long long)i, disk);
+        }
     }
 }
 
@@ -263,6 +292,7 @@ void oracle_record(struct world *world, const struct checkpoint *checkpoint)
         if (target_disk(world, i)->writing_count > 0) {
             trace_fail(world->trace, "a checkpoint while disk %u is written to", i);
         }
+        check_verified(world, i, bytes);
         /* Of a source that changed it says nothing that anybody could use: its identity is gone. */
         if (!content_same_range(&target_disk(world, i)->durable, &oracle->source_then[i], 0,
                                 bytes) &&
@@ -292,6 +322,7 @@ static void check_same(struct world *world)
             !content_same_range(&disk->current, source, 0, source->size_bytes)) {
             trace_fail(world->trace, "disk %u differs, and a session says that it is the same", i);
         }
+        check_verified(world, i, source->size_bytes);
         if (!content_same_range(&disk->durable, source, 0, source->size_bytes)) {
             trace_fail(world->trace,
                        "disk %u is the same, but not durable, and a session says that it is", i);
@@ -481,11 +512,11 @@ static void check_error(struct world *world, const struct sim_host *host, const 
     if (host->state != SESSION_FAILED || error->kind != kind ||
         (disk != NULL && strcmp(error->disk, disk) != 0) || !is_near) {
         trace_fail(world->trace,
-                   "%s should have failed with %s at disk %s, 0x%llx (%s); its state is %d: %s, "
+                   "%s should have failed with %s at disk %s, 0x%llx (%s); it is %s: %s, "
                    "disk %s, 0x%llx: %s",
                    host_name(host), error_kind_name(kind), disk != NULL ? disk : "(any)",
                    (unsigned long long)fault->of_disk.offset_bytes, fault_name(fault->kind),
-                   (int)host->state, error_kind_name(error->kind), error->disk,
+                   host_state_name(host->state), error_kind_name(error->kind), error->disk,
                    (unsigned long long)error->offset_bytes, error->message);
     }
 }
@@ -503,6 +534,63 @@ static void check_both_know(struct world *world, uint32_t where, const struct fa
         return;
     }
     check_error(world, there, fault, kind, disk, has_offset);
+}
+
+/* Up to which node the target's session has settled everything. */
+static uint64_t settled_node(const struct world *world)
+{
+    const struct progress *progress = session_progress(world->hosts[TARGET_HOST].session);
+    uint64_t node = 0;
+
+    for (uint32_t i = 0; i < progress->disk_count; i++) {
+        const struct disk_progress *disk = &progress->disks[i];
+        node += (disk->compared_bytes + NODE_BYTES - 1) / NODE_BYTES;
+        if (disk->compared_bytes < disk->size_bytes) {
+            break;
+        }
+    }
+    return node;
+}
+
+static bool may_keep_no_record(const struct world *world)
+{
+    const struct sim_host *target = &world->hosts[TARGET_HOST];
+    bool are_known = world->plan.styles[SOURCE_HOST].knows_identity &&
+                     world->plan.styles[TARGET_HOST].knows_identity;
+
+    for (uint32_t i = 0; i < world->session.fault_count; i++) {
+        enum fault_kind kind = world->session.faults[i].kind;
+        are_known =
+            are_known && kind != FAULT_DISK_TARGET && kind != FAULT_LIE && kind != FAULT_RECORD;
+    }
+    return !are_known || is_check(world) || target->is_dead || target->state != SESSION_FAILED ||
+           world->has_forgotten || world->oracle.source_has_changed;
+}
+
+/* A run that was interrupted while its disks were in order can be resumed at what it had settled.
+ */
+static void check_resumable(struct world *world)
+{
+    uint64_t node = settled_node(world);
+    struct checkpoint checkpoint = {0};
+    struct error unused;
+
+    if (node == 0 || may_keep_no_record(world)) {
+        return;
+    }
+    if (world->record_bytes == 0 ||
+        checkpoint_decode((struct const_span){world->record, world->record_bytes}, &checkpoint,
+                          &unused) != 0 ||
+        checkpoint.node != node) {
+        trace_fail(world->trace, "node %llu is settled, and the checkpoint is of node %llu",
+                   (unsigned long long)node, (unsigned long long)checkpoint.node);
+    }
+    for (uint32_t i = 0; i < world->plan.disk_count; i++) {
+        if (memcmp(checkpoint.target_identity[i], target_disk(world, i)->tag,
+                   DISK_IDENTITY_BYTES) != 0) {
+            trace_fail(world->trace, "disk %u was written to after its checkpoint was recorded", i);
+        }
+    }
 }
 
 /* What a disk that lies has where nobody looked again is not known: nothing may be resumed on it.
@@ -646,7 +734,8 @@ static void check_states(struct world *world)
             continue;
         }
         if (host->state != SESSION_DONE && host->state != SESSION_FAILED) {
-            trace_fail(world->trace, "%s is over in state %d", host_name(host), (int)host->state);
+            trace_fail(world->trace, "%s is over and %s", host_name(host),
+                       host_state_name(host->state));
         }
         if (host->state == SESSION_FAILED && fired_count(world) == 0 &&
             !world->oracle.sizes_differ) {
@@ -686,6 +775,9 @@ bool oracle_judge(struct world *world)
         check_left(world, i);
     }
     check_flip(world);
+    if (oracle->has_target) {
+        check_resumable(world);
+    }
     check_forgotten(world);
     check_reason(world);
     return source_done && target_done;

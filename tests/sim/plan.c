@@ -105,7 +105,12 @@ static void plan_disk(struct plan_disk *disk, enum plan_scale scale, struct chan
     disk->size_bytes = pick_size(scale, chance);
     disk->data_percent = PICK(chance, shares);
     disk->differ_percent = PICK(chance, shares);
-    if (scale == SCALE_WIDE) {
+    if (scale == SCALE_WIDE && chance_one_in(chance, 8)) {
+        /* Enough of them differ for batches to be written while checkpoints are due. */
+        disk->size_bytes = chance_between(chance, 2 * CHECKPOINT_NODES, 700) * NODE_BYTES;
+        disk->data_percent = chance_between(chance, 60, 100);
+        disk->differ_percent = chance_between(chance, 50, 100);
+    } else if (scale == SCALE_WIDE) {
         disk->data_percent = chance_spread(chance, 2, 40);
     } else if (scale == SCALE_BULKY) {
         disk->data_percent = chance_between(chance, 80, 100);
@@ -235,10 +240,10 @@ const char *fault_name(enum fault_kind kind)
 static enum fault_kind pick_fault(struct chance *chance)
 {
     static const enum fault_kind often[] = {
-        FAULT_CUT,          FAULT_CRASH_SOURCE, FAULT_CRASH_TARGET, FAULT_CRASH_TARGET,
-        FAULT_KILL_TARGET,  FAULT_CRASH_BOTH,   FAULT_DISK_SOURCE,  FAULT_DISK_TARGET,
-        FAULT_DISK_TARGET,  FAULT_LIE,          FAULT_LIE,          FAULT_SOURCE_CHANGE,
-        FAULT_CANCEL_TARGET};
+        FAULT_CUT,           FAULT_CRASH_SOURCE, FAULT_CRASH_TARGET, FAULT_CRASH_TARGET,
+        FAULT_KILL_TARGET,   FAULT_CRASH_BOTH,   FAULT_DISK_SOURCE,  FAULT_DISK_TARGET,
+        FAULT_DISK_TARGET,   FAULT_LIE,          FAULT_LIE,          FAULT_SOURCE_CHANGE,
+        FAULT_CANCEL_TARGET, FAULT_FLIP};
 
     return chance_percent(chance, 70) ? PICK(chance, often)
                                       : (enum fault_kind)chance_between(chance, 1, FAULT_COUNT - 1);
@@ -333,9 +338,12 @@ void plan_session(struct session_plan *session, const struct plan *plan, bool is
         plan_fault(&session->faults[i], plan, chance);
     }
     /* A disk that lies is told from what else may have happened to it only when it is alone. */
-    if (session->fault_count == 2 &&
-        (session->faults[0].kind == FAULT_LIE || session->faults[1].kind == FAULT_LIE)) {
+    if (session->faults[0].kind == FAULT_LIE || session->faults[1].kind == FAULT_LIE) {
         session->fault_count = 1;
+    }
+    if (session->fault_count == 1 && chance_one_in(chance, 12)) {
+        session->faults[1] = (struct fault){.kind = FAULT_RECORD};
+        session->fault_count = 2;
     }
 }
 

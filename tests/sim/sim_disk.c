@@ -588,8 +588,10 @@ static bool meets_fault(struct sim_disk *disk, struct flight *flight)
                             asked->op == DISK_WRITE ? asked->data.at : NULL, length_of(asked));
     } else if (asked->op == DISK_FLUSH) {
         fail_flush(disk);
-    } else if (is_data(asked->op)) {
+    } else if (is_data(asked->op) && chance_one_in(disk->chance, 2)) {
         chance_fill(disk->chance, asked->data); /* nothing may be made of it */
+    } else if (is_data(asked->op)) {
+        content_read(&disk->current, asked->offset_bytes, asked->data); /* nor of this */
     }
     return true;
 }

@@ -23,6 +23,14 @@ const char *host_name(const struct sim_host *host)
     return host->index == SOURCE_HOST ? "source" : "target";
 }
 
+const char *host_state_name(enum session_state state)
+{
+    static const char *const names[] = {"INVALID", "HELLO",  "OPENING", "RUNNING",
+                                        "SEALING", "ENDING", "DONE",    "FAILED"};
+
+    return (size_t)state < ARRAY_COUNT(names) ? names[state] : names[0];
+}
+
 static struct sim_disk *disk_of(const struct sim_host *host, uint32_t index)
 {
     return &host->world->disks[host->index][index];
@@ -344,11 +352,10 @@ static void look_at_state(struct sim_host *host)
     if (state == host->state) {
         return;
     }
-    trace_say(host->world->trace, "%s: state %d after %d%s%s", host_name(host), (int)state,
-              (int)host->state, state >= SESSION_ENDING ? ": " : "",
-              state == SESSION_ENDING || state == SESSION_FAILED
-                  ? session_error(host->session)->message
-                  : "");
+    trace_say(host->world->trace, "%s: %s after %s%s%s", host_name(host), host_state_name(state),
+              host_state_name(host->state),
+              state == SESSION_ENDING || state == SESSION_FAILED ? ": " : "",
+              session_error(host->session)->message);
     host->state = state;
     if (state == SESSION_FAILED && !host->is_dead) {
         timeline_add(&host->world->timeline, FAREWELL_NS,
@@ -528,6 +535,9 @@ static void take_request_back(struct sim_host *host, struct disk_request *reques
 {
     assert(host->in_flight > 0);
     host->in_flight--;
+    if (!host->is_dead) {
+        oracle_done(host->world, host, request);
+    }
     host_step(host, &(struct session_event){.kind = SESSION_DISK_DONE, .request = request});
 }
 

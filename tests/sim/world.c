@@ -452,10 +452,10 @@ static void end_patience(struct world *world)
     }
     if (!ended_any) {
         trace_fail(world->trace,
-                   "deadlock: nothing is left to happen, source in state %d%s, target in state "
-                   "%d%s, %u and %u requests in flight",
-                   (int)world->hosts[0].state, world->hosts[0].is_over ? " (over)" : "",
-                   (int)world->hosts[1].state, world->hosts[1].is_over ? " (over)" : "",
+                   "deadlock: nothing is left to happen, source %s%s, target %s%s, %u and %u "
+                   "requests in flight",
+                   host_state_name(world->hosts[0].state), world->hosts[0].is_over ? " (over)" : "",
+                   host_state_name(world->hosts[1].state), world->hosts[1].is_over ? " (over)" : "",
                    world->hosts[0].in_flight, world->hosts[1].in_flight);
     }
 }

@@ -47,6 +47,9 @@ struct sim_host {
     bool said_all; /* when it was over, nothing was left to send */
 };
 
+/* What became of a leaf of the target in this session. */
+enum oracle_leaf { LEAF_KEPT = 0, LEAF_WRITTEN, LEAF_VERIFIED };
+
 /* What the oracle keeps of the session that is on. */
 struct oracle {
     bool has_source; /* the source's disks were opened: */
@@ -56,7 +59,7 @@ struct oracle {
     struct content target_durable[SIM_DISKS_MAX];
     bool sizes_differ;
     uint64_t differ_bytes[SIM_DISKS_MAX];
-    uint8_t *written[SIM_DISKS_MAX]; /* owned: for each leaf whether it was written */
+    uint8_t *written[SIM_DISKS_MAX]; /* owned: an enum oracle_leaf for each leaf */
     bool has_resumed;                /* the checkpoint given to the session holds ... */
     uint64_t resume_node;            /* ... up to here */
     bool source_has_changed;         /* between opening and being identified */
@@ -131,6 +134,9 @@ void host_die(struct sim_host *host, bool with_power);
 
 const char *host_name(const struct sim_host *host);
 
+/* host_state_name - of its session, as the trace calls it. */
+const char *host_state_name(enum session_state state);
+
 /* --- oracle.c -------------------------------------------------------------------------------- */
 
 /* oracle_begin, oracle_end - around a session. */
@@ -146,6 +152,10 @@ void oracle_step(struct world *world, const struct sim_host *host, size_t action
 /* A session wants this request carried out. */
 void oracle_submit(struct world *world, const struct sim_host *host,
                    const struct disk_request *request);
+
+/* A request came back to a session. */
+void oracle_done(struct world *world, const struct sim_host *host,
+                 const struct disk_request *request);
 
 /* The target wants this recorded. */
 void oracle_record(struct world *world, const struct checkpoint *checkpoint);

@@ -138,7 +138,7 @@ static void plan_style(struct sim_disk_style *style, struct chance *chance)
 
 static uint32_t pick_faulty_sessions(struct chance *chance)
 {
-    static const uint32_t counts[] = {0, 1, 1, 1, 1, 2, 2, 3};
+    static const uint32_t counts[] = {0, 1, 1, 1, 2, 2, 2, 3};
 
     return PICK(chance, counts);
 }
@@ -240,10 +240,10 @@ const char *fault_name(enum fault_kind kind)
 static enum fault_kind pick_fault(struct chance *chance)
 {
     static const enum fault_kind often[] = {
-        FAULT_CUT,           FAULT_CRASH_SOURCE, FAULT_CRASH_TARGET, FAULT_CRASH_TARGET,
-        FAULT_KILL_TARGET,   FAULT_CRASH_BOTH,   FAULT_DISK_SOURCE,  FAULT_DISK_TARGET,
-        FAULT_DISK_TARGET,   FAULT_LIE,          FAULT_LIE,          FAULT_SOURCE_CHANGE,
-        FAULT_CANCEL_TARGET, FAULT_FLIP};
+        FAULT_CUT,          FAULT_CUT,           FAULT_CUT,           FAULT_CRASH_SOURCE,
+        FAULT_CRASH_TARGET, FAULT_CRASH_TARGET,  FAULT_KILL_TARGET,   FAULT_CRASH_BOTH,
+        FAULT_DISK_SOURCE,  FAULT_DISK_TARGET,   FAULT_DISK_TARGET,   FAULT_LIE,
+        FAULT_LIE,          FAULT_SOURCE_CHANGE, FAULT_CANCEL_TARGET, FAULT_FLIP};
 
     return chance_percent(chance, 70) ? PICK(chance, often)
                                       : (enum fault_kind)chance_between(chance, 1, FAULT_COUNT - 1);
@@ -302,7 +302,7 @@ static void plan_fault(struct fault *fault, const struct plan *plan, struct chan
     };
     plan_trigger(&fault->trigger, chance);
     plan_disk_fault(&fault->of_disk, fault->kind, chance);
-    if (fault->kind == FAULT_CUT && chance_one_in(chance, 2)) {
+    if (fault->kind == FAULT_CUT && !chance_one_in(chance, 3)) {
         fault->at_bytes = UINT64_MAX;
     }
 }

@@ -15,22 +15,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_ASAN 1
-#endif
-#endif
-
-#ifdef HAS_ASAN
-#include <sanitizer/asan_interface.h>
-#define POISON(at, len) ASAN_POISON_MEMORY_REGION((at), (len))
-#define UNPOISON(at, len) ASAN_UNPOISON_MEMORY_REGION((at), (len))
-#else
-#define POISON(at, len) ((void)(at), (void)(len))
-#define UNPOISON(at, len) ((void)(at), (void)(len))
-#endif
+#include "sanitizer.h"
 
 #define LARGE_BYTES (200U * 1024U)
 #define POOL_MAX 256U
@@ -58,7 +43,7 @@ static void *take(size_t size_bytes)
     for (size_t i = 0; i < pool_count; i++) {
         if (!pool[i].is_used && pool[i].size_bytes == size_bytes) {
             pool[i].is_used = true;
-            UNPOISON(pool[i].at, size_bytes);
+            SANITIZER_UNPOISON(pool[i].at, size_bytes);
             return pool[i].at;
         }
     }
@@ -70,8 +55,8 @@ static void *take(size_t size_bytes)
     if (whole == NULL) {
         return NULL;
     }
-    POISON(whole, room_bytes + 2 * GUARD_BYTES);
-    UNPOISON(whole + GUARD_BYTES, size_bytes);
+    SANITIZER_POISON(whole, room_bytes + 2 * GUARD_BYTES);
+    SANITIZER_UNPOISON(whole + GUARD_BYTES, size_bytes);
     pool[pool_count++] =
         (struct pooled){.at = whole + GUARD_BYTES, .size_bytes = size_bytes, .is_used = true};
     return whole + GUARD_BYTES;
@@ -98,7 +83,7 @@ void __wrap_free(void *at)
             if (!pool[i].is_used) {
                 abort(); /* freed twice */
             }
-            POISON(at, pool[i].size_bytes);
+            SANITIZER_POISON(at, pool[i].size_bytes);
             pool[i].is_used = false;
             return;
         }

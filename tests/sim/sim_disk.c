@@ -4,7 +4,8 @@
  * 1. `current` and `durable` differ only in ranges of `dirty`.
  * 2. A page that claims calls a hole reads as zeros: extents are always true.
  * 3. A request's bytes are read and written only when it completes; the caller's must be the same
- * then as when it was submitted.
+ * then as when it was submitted. Where there is an address sanitizer, nobody but the disk may touch
+ * a buffer while its request is in flight.
  */
 #include "sim_disk.h"
 
@@ -15,24 +16,7 @@
 #include <string.h>
 
 #include "base/env.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_ASAN 1
-#endif
-#endif
-
-/* Nobody but the disk may touch a buffer while its request is in flight. */
-#ifdef HAS_ASAN
-#include <sanitizer/asan_interface.h>
-#define LEND(span) ASAN_POISON_MEMORY_REGION((span).at, (span).len_bytes)
-#define GIVE_BACK(span) ASAN_UNPOISON_MEMORY_REGION((span).at, (span).len_bytes)
-#else
-#define LEND(span) ((void)(span))
-#define GIVE_BACK(span) ((void)(span))
-#endif
+#include "sanitizer.h"
 
 #define READ_MARK 0x5ee0f0ad5ee0f0adU
 #define HOLE_MAX_CUT 3U /* sectors that a hole's extent may be short of the hole */
@@ -412,7 +396,7 @@ static void sim_submit(struct disk *base, struct disk_request *request)
         mark_buffer(request->data);
     }
     if (is_data(request->op)) {
-        LEND(request->data);
+        SANITIZER_POISON(request->data.at, request->data.len_bytes);
     }
     disk->flight_count++;
     disk->writing_count += is_change(request->op);
@@ -629,7 +613,7 @@ static void take_effect(struct sim_disk *disk, struct flight *flight)
 static void land(struct sim_disk *disk, struct flight *flight)
 {
     if (is_data(flight->asked.op)) {
-        GIVE_BACK(flight->asked.data);
+        SANITIZER_UNPOISON(flight->asked.data.at, flight->asked.data.len_bytes);
     }
     check_buffer(disk, flight);
     disk->flight_count--;

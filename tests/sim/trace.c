@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sanitizer.h"
+
 #define LINE_BYTES 512
 #define SEED_SECONDS 300U /* that one seed may take: a session that never returns from a step */
 
@@ -69,17 +71,7 @@ static void end_by_signal(int number)
     (void)raise(number);
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__has_feature)
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_ASAN 1
-#elif __has_feature(address_sanitizer)
-#define HAS_ASAN 1
-#endif
-#endif
-
-#ifdef HAS_ASAN
-#include <sanitizer/common_interface_defs.h>
-
+#ifdef SANITIZER_IS_ON
 static void end_by_sanitizer(void)
 {
     (void)!write(STDOUT_FILENO, guarded, strlen(guarded));
@@ -91,7 +83,7 @@ void trace_guard(const char *program)
     program_name = program;
     (void)signal(SIGABRT, end_by_signal);
     (void)signal(SIGALRM, end_by_signal);
-#ifdef HAS_ASAN
+#ifdef SANITIZER_IS_ON
     __sanitizer_set_death_callback(end_by_sanitizer);
 #endif
 }

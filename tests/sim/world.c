@@ -14,7 +14,6 @@
 
 #define STEPS_MAX 3000000U
 #define SCRIBBLE_MAX 8192U
-#define STEPS_PER_DISK_LEAF_MAX 4U
 
 struct fault *world_fault(struct world *world, enum fault_kind kind)
 {
@@ -519,7 +518,7 @@ static bool run_session(struct world *world)
     host_begin(&world->hosts[TARGET_HOST]);
     let_time_pass(world);
     disarm_faults(world);
-    bool is_done = oracle_judge(world);
+    bool is_done = verdict_of(world);
     census->sessions++;
     census->steps += world->steps;
     for (uint32_t i = 0; i < world->plan.disk_count; i++) {
@@ -632,10 +631,10 @@ void world_run(uint64_t seed, struct trace *trace, struct census *census)
         world->hosts[i] = (struct sim_host){.world = world, .index = i};
     }
     for (uint32_t round = 0; round < world->plan.rounds; round++) {
-        run_round(world);
-        for (uint32_t i = 0; i < 3; i++) {
+        for (uint32_t i = 0; round > 0 && i < 3; i++) {
             (void)scribble(world, (uint32_t)chance_below(&world->planner, 2), &world->planner);
         }
+        run_round(world);
     }
     census->worlds++;
     census->scales[world->plan.scale]++;

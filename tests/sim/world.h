@@ -5,6 +5,7 @@
  *   plan.c      what the seed means
  *   sim_host.c  drives one host's session, as wire/loop.c does for real
  *   oracle.c    knows what must be true, and looks after every step
+ *   verdict.c   the same after every session
  *   world.c     lets time pass, and faults strike
  */
 #ifndef RESILVER_SIM_WORLD_H
@@ -110,6 +111,17 @@ void world_run(uint64_t seed, struct trace *trace, struct census *census);
 /* world_fault - the session's fault of a kind that has not fired yet; NULL when there is none. */
 struct fault *world_fault(struct world *world, enum fault_kind kind);
 
+static inline struct sim_disk *world_disk(struct world *world, uint32_t host, uint32_t index)
+{
+    return &world->disks[host][index];
+}
+
+/* world_is_check - whether the session that is on only compares. */
+static inline bool world_is_check(const struct world *world)
+{
+    return (world->session.flags & SESSION_CHECK) != 0;
+}
+
 /* --- sim_host.c ------------------------------------------------------------------------------ */
 
 /* host_begin - a new session; its start is planned. host_end frees it. */
@@ -160,8 +172,17 @@ void oracle_done(struct world *world, const struct sim_host *host,
 /* The target wants this recorded. */
 void oracle_record(struct world *world, const struct checkpoint *checkpoint);
 
-/* Both hosts are over, nothing is freed yet. True if source and target are the same now, or were
- * compared to the end. */
-bool oracle_judge(struct world *world);
+/* oracle_bytes_before - how many bytes of a disk lie before a node of the session. */
+uint64_t oracle_bytes_before(const struct world *world, uint32_t disk, uint64_t node);
+
+/* oracle_check_verified - everything that was written in the first bytes of a disk was read back
+ * since. */
+void oracle_check_verified(struct world *world, uint32_t disk, uint64_t bytes);
+
+/* --- verdict.c ------------------------------------------------------------------------------- */
+
+/* verdict_of - both hosts are over, nothing is freed yet. True if source and target are the same
+ * now, or were compared to the end. */
+bool verdict_of(struct world *world);
 
 #endif

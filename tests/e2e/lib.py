@@ -653,11 +653,13 @@ class Proxy:
     """A TCP relay on loopback that can cut the connection in the middle.
 
     cut_after counts bytes in both directions together; how: 'reset' (RST to both), 'close' (FIN
-    to both) or 'stall' (both stay open, and nothing passes any more).
+    to both) or 'stall' (both stay open, and nothing passes any more). rate_bytes_per_s slows
+    each direction down.
     """
 
-    def __init__(self, port, cut_after=None, how="reset"):
+    def __init__(self, port, cut_after=None, how="reset", rate_bytes_per_s=None):
         self.to_port, self.cut_after, self.how = port, cut_after, how
+        self.rate_bytes_per_s = rate_bytes_per_s
         self.passed_bytes = 0
         self.has_cut = False
         self._lock = threading.Lock()
@@ -688,6 +690,8 @@ class Proxy:
         try:
             while True:
                 data = source.recv(16384)
+                if self.rate_bytes_per_s:
+                    time.sleep(len(data) / self.rate_bytes_per_s)
                 with self._lock:
                     self.passed_bytes += len(data)
                     is_over = self.cut_after is not None and self.passed_bytes >= self.cut_after

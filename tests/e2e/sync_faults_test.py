@@ -9,7 +9,7 @@ import threading
 import time
 
 import lib
-from lib import FAILED, IN_SYNC, LEAF, MIB
+from lib import FAILED, LEAF, MIB
 
 
 class FailingDisks(lib.Case):

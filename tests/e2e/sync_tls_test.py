@@ -89,6 +89,18 @@ class OverTls(TlsCase):
         for source, name in pairs:
             self.assert_same(source, exports[name])
 
+    def test_a_slow_link_is_noticed(self):
+        """With nothing said, the program compresses once it sees how slow the link is."""
+        source, target = self.disks(24 * MIB, ("text",))
+        server = self.serve({"vm1": target})
+        proxy = self.owned(lib.Proxy(server.port, rate_bytes_per_s=4 * MIB))
+        result = self.sync(source, server.url("vm1", port=proxy.port))
+        self.assert_in_sync(result)
+        self.assert_same(source, target)
+        wire = result.report["wire"]
+        self.assertLess(wire["sent_bytes"], 24 * MIB * 0.75, result)
+        self.assertGreater(wire["compressed_from_bytes"], 0)
+
     def test_by_address(self):
         source, target = self.disks(MIB)
         server = self.serve({"vm1": source})

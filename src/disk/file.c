@@ -198,11 +198,8 @@ static struct ring_step zero_step(const struct file_disk *d, struct disk_request
  */
 static bool has_hole(const struct file_disk *d, const struct disk_request *request)
 {
-    if (d->medium.is_block) {
-        return false;
-    }
-    off_t hole = lseek(d->medium.fd, (off_t)request->offset_bytes, SEEK_HOLE);
-    return hole < 0 || (uint64_t)hole < request->offset_bytes + request->data.len_bytes;
+    return !d->medium.is_block &&
+           !holes_is_allocated(d->medium.fd, request->offset_bytes, request->data.len_bytes);
 }
 
 /* The next step of a read or write; what is to come from the medium is driven out of the cache. */

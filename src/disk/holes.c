@@ -8,6 +8,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -84,4 +87,30 @@ int holes_find(int fd, struct disk_request *request)
         }
     }
     return 0;
+}
+
+#define MAP_EXTENTS 32U /* in more pieces than this a range counts as not allocated */
+
+bool holes_is_allocated(int fd, uint64_t offset_bytes, uint64_t len_bytes)
+{
+    _Alignas(struct fiemap)
+        uint8_t memory[sizeof(struct fiemap) + MAP_EXTENTS * sizeof(struct fiemap_extent)];
+    struct fiemap *map = (struct fiemap *)memory;
+    const uint32_t not_there = FIEMAP_EXTENT_DELALLOC | FIEMAP_EXTENT_UNWRITTEN;
+    uint64_t end = offset_bytes + len_bytes;
+    uint64_t at = offset_bytes;
+
+    *map = (struct fiemap){
+        .fm_start = offset_bytes, .fm_length = len_bytes, .fm_extent_count = MAP_EXTENTS};
+    if (ioctl(fd, FS_IOC_FIEMAP, map) != 0) {
+        return true;
+    }
+    for (uint32_t i = 0; i < map->fm_mapped_extents && i < MAP_EXTENTS; i++) {
+        const struct fiemap_extent *extent = &map->fm_extents[i];
+        if (extent->fe_logical > at || (extent->fe_flags & not_there) != 0) {
+            return false;
+        }
+        at = extent->fe_logical + extent->fe_length;
+    }
+    return at >= end;
 }

@@ -17,4 +17,14 @@
  */
 MUST_CHECK int holes_find(int fd, struct disk_request *request);
 
+/*
+ * holes_is_allocated - whether a range of a file has blocks of its own on the medium, all of it.
+ *
+ * Asks for the range alone: SEEK_HOLE walks to the next hole however far it is, page by page on
+ * tmpfs, so that asking it for each write costs the square of the file's size (1 GiB in memory:
+ * 5 s of 7.5 s). True also where the file system does not tell: what it decides is speed.
+ * Source: Linux Documentation/filesystems/fiemap.rst.
+ */
+bool holes_is_allocated(int fd, uint64_t offset_bytes, uint64_t len_bytes);
+
 #endif

@@ -76,6 +76,18 @@
 
 #define CHECKPOINT_RECORD_MAX (16 * KIB)
 
+/* --- points and logs ------------------------------------------------------------------------- */
+/* a disk's name in a replica: Linux NAME_MAX and the NUL */
+#define DISK_NAME_MAX 256
+
+/* earlier points that a replica keeps: what Hyper-V's RecoveryHistory allows */
+#define REPLICA_HISTORY_MAX 24U
+
+/* sessions that one proof may have been computed over: an often interrupted run begins anew then */
+#define PROOF_SEGMENTS_MAX 16U
+
+#define POINT_RECORD_MAX (32 * KIB) /* 64 disks with long names */
+
 /* --- time ------------------------------------------------------------------------------------ */
 /* from accept or connect to both HELLOs; a stalled peer holds a slot no longer */
 #define HANDSHAKE_TIMEOUT_S 10U

@@ -73,6 +73,7 @@
 
 /* a checkpoint after this many nodes (512 MiB) when nothing is being written */
 #define CHECKPOINT_NODES 256U
+#define CHECKPOINTS_MAX 256U /* and no more of these in one run: a large disk's are farther apart */
 
 #define CHECKPOINT_RECORD_MAX (16 * KIB)
 

@@ -367,6 +367,7 @@ struct scan {
     uint8_t *data;  /* owned, PIECE_BYTES */
     struct log_group group;
     struct disk_request reads[PIECE_LEAVES];
+    struct extent extents[EXTENTS_MAX];
 };
 
 static void scan_freep(struct scan **scan)
@@ -480,6 +481,24 @@ static int find_witness(struct log *log, struct scan *scan, const struct walk *e
     return found;
 }
 
+/* The first page >= at that may be something else than zeros: a log's file is sparse, and there is
+ * nothing behind the end of most. */
+static int skip_zeros(struct log *log, struct scan *scan, uint64_t *at, uint64_t stop,
+                      struct error *err)
+{
+    struct disk_request request = {
+        .op = DISK_EXTENTS, .offset_bytes = *at, .len_bytes = stop - *at, .extents = scan->extents};
+
+    if (disk_do(log->medium, &request, err) != 0) {
+        return -1;
+    }
+    for (uint32_t i = 0; i < request.extent_count && scan->extents[i].zero; i++) {
+        *at = scan->extents[i].offset_bytes + scan->extents[i].len_bytes;
+    }
+    *at -= *at % PAGE_BYTES;
+    return 0;
+}
+
 /*
  * The walk found no group at its end. If there was one, and it was durable, then the index behind
  * it, which can lie no further than the largest group is long, or one behind that tells so.
@@ -488,19 +507,26 @@ static int look_behind(struct log *log, struct scan *scan, const struct walk *en
                        struct error *err)
 {
     uint64_t stop = end->offset_bytes + 2 * LOG_GROUP_BYTES_MAX;
+    uint64_t at = end->offset_bytes + PAGE_BYTES;
+    int found = 0;
 
     stop = stop < log->medium_bytes ? stop : log->medium_bytes;
-    for (uint64_t at = end->offset_bytes + PAGE_BYTES; at < stop; at += PIECE_BYTES) {
+    while (at < stop && found == 0) {
+        uint64_t from = at;
+        if (skip_zeros(log, scan, &at, stop, err) != 0) {
+            return -1;
+        }
+        if (at > from) {
+            continue;
+        }
         uint64_t len_bytes = stop - at < PIECE_BYTES ? stop - at : PIECE_BYTES;
         if (read_medium(log, at, (struct span){scan->data, len_bytes}, err) != 0) {
             return -1;
         }
-        int found = find_witness(log, scan, end, at, len_bytes, err);
-        if (found != 0) {
-            return found < 0 ? -1 : fail_damaged(log, end->offset_bytes, err);
-        }
+        found = find_witness(log, scan, end, at, len_bytes, err);
+        at += len_bytes;
     }
-    return 0;
+    return found > 0 ? fail_damaged(log, end->offset_bytes, err) : found;
 }
 
 /* How many groups there are by their indexes, and how many of them are known to have been durable.

@@ -168,6 +168,11 @@ static void disks_of_every_size_are_kept(void **state)
         init(&rig, sizes[i]);
         uint64_t last = log_leaf_count(sizes[i]) - 1;
         assert_int_equal(write_leaf(rig.disk, last, 5), 0);
+        struct log_place place;
+        assert_int_equal(log_find(rig.log, last, &place, NULL), 0);
+        assert_true(span_is_zero(
+            (struct const_span){rig.medium->bytes + place.offset_bytes + place.len_bytes,
+                                log_stored_bytes(place.len_bytes) - place.len_bytes}));
         assert_true(leaf_reads_as(rig.disk, last, 5));
         assert_int_equal(drive_flush(rig.disk), 0);
         reopen(&rig, 1);

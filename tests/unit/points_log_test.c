@@ -506,6 +506,31 @@ static void what_was_cut_and_overwritten_is_gone(void **state)
     log_free(log);
 }
 
+/* A killed process's writes may be in the page cache alone. What opening takes from there is found
+ * after a power cut, too: who opened it goes on as if it were durable. */
+static void what_opening_takes_is_durable(void **state)
+{
+    (void)state;
+    struct log *log = log_of(3, 0);
+    struct cut_disk *medium = cut_disk_new(RIG_MEDIUM_BYTES);
+    struct span bytes = drive_buffer(LEAF_BYTES);
+
+    cut_disk_remember(medium);
+    for (uint64_t at = 0; at < log_used_bytes(log); at += LEAF_BYTES) {
+        memcpy(bytes.at, medium_of(log)->bytes + at, LEAF_BYTES);
+        assert_int_equal(drive_data(&medium->disk, DISK_WRITE, at, bytes), 0);
+    }
+    free(bytes.at);
+    log_free(log);
+    log = rig_open(&medium->disk, SIZE_BYTES, 0);
+    assert_int_equal(log_groups_synced(log), 3);
+    struct cut_disk *found = cut_disk_after(medium, cut_disk_steps(medium), CUT_KEEP_NONE, 0);
+    struct log *again = rig_open(&found->disk, SIZE_BYTES, 3);
+    assert_true(rig_has(again, 5, 3));
+    log_free(again);
+    log_free(log);
+}
+
 /* --- damage ---------------------------------------------------------------------------------- */
 
 static void damage_of_a_group_that_was_durable_is_told(void **state)
@@ -666,6 +691,7 @@ int main(void)
         cmocka_unit_test(groups_from_before_a_cut_are_never_taken),
         cmocka_unit_test(a_log_made_anew_on_an_old_one_is_empty),
         cmocka_unit_test(what_was_cut_and_overwritten_is_gone),
+        cmocka_unit_test(what_opening_takes_is_durable),
         cmocka_unit_test(damage_of_a_group_that_was_durable_is_told),
         cmocka_unit_test(of_the_last_group_only_a_record_elsewhere_knows),
         cmocka_unit_test(damaged_bytes_that_were_durable_are_not_cut_off),

@@ -93,15 +93,15 @@
  * map for each of up to 24 logs */
 #define LEAF_MAP_PAGES 128U
 
-/* entries of one group of a log: more than a batch of the stage has, and its index fits two pages */
+/* entries of one group of a log: more than a batch of the stage has; its index fits two pages */
 #define LOG_GROUP_ENTRIES_MAX 200U
 
 /* a log's medium: below ext4's largest file, 16 TiB less a block */
 #define LOG_MEDIUM_MAX (15 * TIB)
 
-#define LOG_DISK_PARTS_MAX 128U /* requests to the disks below: as many as the session has reads */
+#define LOG_DISK_PARTS_MAX 128U /* requests to the disks below: four times the session's reads */
 #define LOG_DISK_GROUPS_MAX 4U  /* one filling, the others waiting for their writes or indexes */
-#define LOG_DISK_BOUNCES_MAX 8U /* leaves read for a part of them, or written with padding: rare */
+#define LOG_DISK_BOUNCES_MAX 8U /* leaves read in part, or written with padding: rare */
 
 /* staged leaves that one answer about extents looks at: it does not hold up the loop for long */
 #define LOG_DISK_EXTENT_LEAVES 4096U

@@ -8,7 +8,7 @@
  * 1. Groups lie one behind the other from LOG_HEAD_BYTES on, and the check of each index is in the
  * next one: what lies behind the open group, from before a cut, is never taken for a part of it.
  * The `opening` in an index is drawn anew by each opening, so that even the same leaves with the
- * same bytes make another index.
+ * same bytes make another index; and an index that was cut is erased before anything is appended.
  * 2. synced <= groups, and the first `synced` groups are durable.
  * 3. The map has the last entry of each leaf, of the open group too.
  * 4. A group in the medium may be cut only if nothing says that it was durable: no later index, no
@@ -363,36 +363,12 @@ struct walk {
 
 /* What opening needs besides the log; too large for the stack. */
 struct scan {
-    uint8_t *index; /* owned, LOG_INDEX_BYTES */
-    uint8_t *data;  /* owned, PIECE_BYTES */
+    _Alignas(DISK_BUFFER_ALIGN) uint8_t index[LOG_INDEX_BYTES];
+    uint8_t data[PIECE_BYTES];
     struct log_group group;
     struct disk_request reads[PIECE_LEAVES];
     struct extent extents[EXTENTS_MAX];
 };
-
-static void scan_freep(struct scan **scan)
-{
-    if (*scan != NULL) {
-        free((*scan)->index);
-        free((*scan)->data);
-        free(*scan);
-    }
-}
-
-static int scan_new(struct scan **out, struct error *err)
-{
-    CLEANUP(scan_freep) struct scan *scan = calloc(1, sizeof *scan);
-
-    if (scan == NULL) {
-        return fail(err, ERR_LIMIT, ENOMEM, "cannot read a log");
-    }
-    if (buffer_new(LOG_INDEX_BYTES, &scan->index, err) != 0 ||
-        buffer_new(PIECE_BYTES, &scan->data, err) != 0) {
-        return -1;
-    }
-    *out = TAKE(scan);
-    return 0;
-}
 
 static struct walk walk_init(const struct log *log)
 {
@@ -701,20 +677,55 @@ static int read_head(struct disk *medium, struct log_head *out, struct error *er
     return 0;
 }
 
+/*
+ * What was cut must not come back. Its index is still there, and would count again if what is
+ * written next happened to put its torn bytes right: the same leaf, the same bytes, the same place,
+ * and then no new index. So it goes before anything is appended.
+ */
+static int erase_cut(struct log *log, struct scan *scan, struct error *err)
+{
+    struct disk_request write = {.op = DISK_WRITE,
+                                 .offset_bytes = log->open.offset_bytes,
+                                 .data = {scan->index, LOG_INDEX_BYTES}};
+    struct disk_request flush = {.op = DISK_FLUSH};
+
+    if (log->cut_bytes == 0 || !log->medium->is_writable) {
+        return 0;
+    }
+    memset(scan->index, 0, LOG_INDEX_BYTES);
+    return disk_do(log->medium, &write, err) != 0 ? -1 : disk_do(log->medium, &flush, err);
+}
+
+static int find_groups(struct log *log, uint64_t min_groups, struct error *err)
+{
+    struct scan *scan = aligned_alloc(DISK_BUFFER_ALIGN, sizeof *scan);
+    struct walk end;
+
+    if (scan == NULL) {
+        return fail(err, ERR_LIMIT, ENOMEM, "cannot open the log %s", log->medium->name);
+    }
+    int result = count_groups(log, scan, min_groups, &end, err);
+    if (result == 0) {
+        result = take_groups(log, scan, &end, err);
+    }
+    if (result == 0) {
+        result = erase_cut(log, scan, err);
+    }
+    free(scan);
+    return result;
+}
+
 int log_open(struct disk *medium, enum log_kind kind, uint64_t size_bytes, uint64_t min_groups,
              const char *map_dir, const struct env *env, struct log **out, struct error *err)
 {
     CLEANUP(dropp) struct log *log = NULL;
-    CLEANUP(scan_freep) struct scan *scan = NULL;
     struct log_head head;
-    struct walk end;
 
     assert(size_bytes <= DISK_SIZE_MAX && kind != LOG_INVALID);
     if (read_head(medium, &head, err) != 0 ||
-        check_head(&head, medium->name, kind, size_bytes, err) != 0 || scan_new(&scan, err) != 0 ||
+        check_head(&head, medium->name, kind, size_bytes, err) != 0 ||
         log_new(medium, &head, map_dir, &log, err) != 0 || draw_opening(log, env, err) < 0 ||
-        count_groups(log, scan, min_groups, &end, err) != 0 ||
-        take_groups(log, scan, &end, err) != 0) {
+        find_groups(log, min_groups, err) != 0) {
         return -1;
     }
     *out = TAKE(log);

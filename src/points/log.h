@@ -60,7 +60,8 @@ MUST_CHECK int log_create(struct disk *medium, enum log_kind kind, uint64_t size
  *
  * All is read from the medium itself and not from the page cache, so that what is taken is durable
  * on return 0: a killed process's writes may be in the cache alone. A medium opened for writing is
- * appended to behind the last whole group; nothing is written by opening.
+ * appended to behind the last whole group; the index of what is cut off is erased at once. One
+ * opened for reading is not changed.
  *
  * @medium      taken by *out on success only
  * @min_groups  so many are known to have been durable (log_groups_synced, from a record kept
@@ -81,9 +82,7 @@ void log_free(struct log *log);
 const uint8_t *log_id(const struct log *log); /* LOG_ID_BYTES, drawn at its creation */
 uint64_t log_disk_bytes(const struct log *log);
 uint64_t log_used_bytes(const struct log *log); /* of the medium, what is in use */
-uint64_t log_cut_bytes(const struct log *log);  /* cut off by log_open, at least; 0: it ended in
-                                                   order. Until something is appended, every
-                                                   opening finds the same. */
+uint64_t log_cut_bytes(const struct log *log);  /* cut off by log_open; 0: it ended in order */
 struct disk *log_medium(const struct log *log); /* borrowed */
 
 /* log_find - where a leaf (< the disk's leaves) is. Errors: ERR_IO reading the map. */

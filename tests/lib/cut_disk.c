@@ -176,6 +176,9 @@ static bool is_fair(const struct cut_disk *d, const struct disk_request *request
     if (request->op == DISK_FLUSH) {
         return true;
     }
+    if ((request->op == DISK_WRITE || request->op == DISK_ZERO) && !d->disk.is_writable) {
+        return false;
+    }
     if (len_bytes == 0 || request->offset_bytes % PAGE_BYTES != 0 ||
         request->offset_bytes > size_bytes || len_bytes > size_bytes - request->offset_bytes) {
         return false;

@@ -471,6 +471,62 @@ static void groups_from_before_a_cut_are_never_taken(void **state)
     log_free(log);
 }
 
+/* Of a group that was cut, one leaf was torn and one was not. The torn one is written again, in the
+ * same place, and the power fails before the new index: the other must not come back with it. */
+static void what_is_written_next_does_not_mend_what_was_cut(void **state)
+{
+    (void)state;
+    struct log *log = log_of(2, 1);
+
+    medium_of(log)->bytes[index_of(2) + LOG_INDEX_BYTES + 5]++;
+    struct log *again = open_copy(medium_of(log), 0);
+    assert_int_equal(log_groups(again), 1);
+    rig_append(again, 2, 2);
+    struct log *third = open_copy(medium_of(again), 0);
+    assert_int_equal(log_groups(third), 1);
+    assert_false(rig_has(third, 3, 2));
+    log_free(third);
+    log_free(again);
+    log_free(log);
+}
+
+static void a_medium_that_is_only_read_is_not_changed(void **state)
+{
+    (void)state;
+    struct log *log = log_of(2, 1);
+
+    medium_of(log)->bytes[index_of(2) + LOG_INDEX_BYTES + 5]++;
+    struct cut_disk *copy = rig_copy(medium_of(log));
+    copy->disk.is_writable = false;
+    struct log *again = rig_open(&copy->disk, SIZE_BYTES, 0);
+    assert_int_equal(log_groups(again), 1);
+    assert_int_equal(log_cut_bytes(again), index_of(2) - index_of(1));
+    assert_memory_equal(copy->bytes, medium_of(log)->bytes, log_used_bytes(log));
+    log_free(again);
+    log_free(log);
+}
+
+static void a_cut_that_cannot_be_erased_is_an_error(void **state)
+{
+    (void)state;
+    static const enum disk_op ops[] = {DISK_WRITE, DISK_FLUSH};
+    struct log *log = log_of(2, 1);
+
+    medium_of(log)->bytes[index_of(2) + LOG_INDEX_BYTES + 5]++;
+    for (size_t i = 0; i < ARRAY_COUNT(ops); i++) {
+        struct cut_disk *copy = rig_copy(medium_of(log));
+        struct error err = {.kind = ERR_NONE};
+        struct log *again = NULL;
+        cut_disk_fail(copy, ops[i], i + 1, EIO); /* the second flush: the first is before reading */
+        assert_int_equal(
+            log_open(&copy->disk, LOG_JOURNAL, SIZE_BYTES, 0, NULL, rig_env(), &again, &err), -1);
+        assert_int_equal(err.kind, ERR_IO);
+        assert_int_equal(copy->fired, 1);
+        disk_close(&copy->disk);
+    }
+    log_free(log);
+}
+
 static void a_log_made_anew_on_an_old_one_is_empty(void **state)
 {
     (void)state;
@@ -689,6 +745,9 @@ int main(void)
         cmocka_unit_test(a_torn_last_group_is_cut_off),
         cmocka_unit_test(behind_the_first_torn_group_nothing_is_taken),
         cmocka_unit_test(groups_from_before_a_cut_are_never_taken),
+        cmocka_unit_test(what_is_written_next_does_not_mend_what_was_cut),
+        cmocka_unit_test(a_medium_that_is_only_read_is_not_changed),
+        cmocka_unit_test(a_cut_that_cannot_be_erased_is_an_error),
         cmocka_unit_test(a_log_made_anew_on_an_old_one_is_empty),
         cmocka_unit_test(what_was_cut_and_overwritten_is_gone),
         cmocka_unit_test(what_opening_takes_is_durable),

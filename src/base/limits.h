@@ -127,6 +127,25 @@
 #define ALLOW_MAX 64U         /* certificate names that one `resilver serve` lets in */
 #define COMMAND_WORDS_MAX 64U /* words of --ssh */
 
+/* --- the NBD exports that we serve ------------------------------------------------------------ */
+/* NBD proto.md "Conventions": no string may be longer */
+#define NBD_STRING_MAX 4096U
+
+/* data of one option: a name and a few queries, each of the longest kind; more is an attack */
+#define NBD_OPTION_MAX (16 * KIB)
+
+/* one read, as we announce it; also the longest write whose payload is taken to be thrown away.
+ * NBD proto.md "Block size constraints": less than this is never an attack */
+#define NBD_READ_MAX (32 * MIB)
+
+#define NBD_EXPORTS_MAX DISKS_MAX   /* exports of one server: the disks of a VM */
+#define NBD_CLIENTS_MAX 16U         /* at one server: four tools with four connections each */
+#define NBD_CLIENT_COMMANDS_MAX 64U /* of one client at once: what nbdcopy sends */
+#define NBD_CLIENT_PIECES 16U       /* reads of READ_BYTES at once for one client: 4 MiB */
+#define NBD_OUTBOX_BYTES (20 * KIB) /* replies without data; a list of all exports fits */
+#define NBD_SOCKET_BACKLOG 16       /* connections that wait to be accepted */
+#define NBD_FAREWELL_S 1U           /* for what is under way when the server is told to stop */
+
 /* --- NBD servers and helper processes -------------------------------------------------------- */
 #define NBD_COMMANDS_MAX 8U           /* in flight: one connection is fastest with these two */
 #define NBD_COMMAND_BYTES (256 * KIB) /* one read or write; QEMU takes at most 32 MiB */

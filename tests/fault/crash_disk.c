@@ -36,6 +36,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -527,6 +528,16 @@ static int load_data(int fd)
     return errno == ENXIO ? 0 : -1;
 }
 
+/* Zeros that take up memory only where they are written; calloc may touch all of them (when
+ * MALLOC_PERTURB_ is set). */
+static uint8_t *new_zeros(uint64_t len)
+{
+    void *at =
+        mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return at == MAP_FAILED ? NULL : at;
+}
+
 static int load_image(void)
 {
     struct stat st;
@@ -537,9 +548,9 @@ static int load_image(void)
         return -1;
     }
     size_bytes = (uint64_t)st.st_size;
-    current = calloc(1, size_bytes);
-    durable = calloc(1, size_bytes);
-    is_used = calloc(1, size_bytes / CHUNK_BYTES + 1);
+    current = new_zeros(size_bytes);
+    durable = new_zeros(size_bytes);
+    is_used = new_zeros(size_bytes / CHUNK_BYTES + 1);
     int result = current == NULL || durable == NULL || is_used == NULL ? -1 : load_data(fd);
     if (result < 0) {
         nbdkit_error("cannot load %s", image_path);

@@ -23,7 +23,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 
@@ -647,92 +646,6 @@ class Nbdkit:
 
     def close(self):
         self.process.end()
-
-
-class Proxy:
-    """A TCP relay on loopback that can cut the connection in the middle.
-
-    cut_after counts bytes in both directions together; how: 'reset' (RST to both), 'close' (FIN
-    to both) or 'stall' (both stay open, and nothing passes any more). rate_bytes_per_s slows
-    each direction down.
-    """
-
-    def __init__(self, port, cut_after=None, how="reset", rate_bytes_per_s=None):
-        self.to_port, self.cut_after, self.how = port, cut_after, how
-        self.rate_bytes_per_s = rate_bytes_per_s
-        self.passed_bytes = 0
-        self.has_cut = False
-        self._lock = threading.Lock()
-        self._sockets = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._threads = []
-        self._start(self._accept)
-
-    def _start(self, function, *arguments):
-        thread = threading.Thread(target=function, args=arguments, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self.to_port))
-            except OSError:
-                return
-            with self._lock:
-                self._sockets += [client, server]
-            self._start(self._relay, client, server)
-            self._start(self._relay, server, client)
-
-    def _relay(self, source, target):
-        try:
-            while True:
-                data = source.recv(16384)
-                if self.rate_bytes_per_s:
-                    time.sleep(len(data) / self.rate_bytes_per_s)
-                with self._lock:
-                    self.passed_bytes += len(data)
-                    is_over = self.cut_after is not None and self.passed_bytes >= self.cut_after
-                if is_over:
-                    self.cut()
-                    return
-                if not data:
-                    target.shutdown(socket.SHUT_WR)
-                    return
-                target.sendall(data)
-        except OSError:
-            return
-
-    def cut(self):
-        self.has_cut = True
-        if self.how != "stall":
-            self._end_all(is_reset=self.how == "reset")
-
-    def _end_all(self, is_reset):
-        with self._lock:
-            for one in self._sockets:
-                try:
-                    if is_reset:
-                        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                                       struct.pack("ii", 1, 0))
-                    # Wakes the other thread's recv, which close() alone does not.
-                    one.shutdown(socket.SHUT_RDWR)
-                    one.close()
-                except OSError:
-                    pass
-            self._sockets = []
-
-    def close(self):
-        try:
-            self._listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # Closed before.
-        self._listener.close()
-        self._end_all(is_reset=False)
-        for thread in self._threads:
-            thread.join(5)
 
 
 # --- the report -----------------------------------------------------------------------------------

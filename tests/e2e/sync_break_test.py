@@ -11,6 +11,7 @@ import os
 import signal
 import time
 
+import chaos
 import lib
 from interrupted import KILLS, SIZE, KillCase, Tally
 from lib import IN_SYNC, LEAF
@@ -89,10 +90,10 @@ class LinkLost(KillCase):
 
     def cut_once(self, scenario, way, server, how, cut_after):
         """One run through a proxy that cuts; returns its result, the tally is the caller's."""
-        proxy = self.owned(lib.Proxy(server.port, cut_after, how))
+        proxy = self.owned(chaos.Proxy(server.port, chaos.Fault(how, cut_after)))
         result = self.resilver(*self.tls_command(scenario, way, server, proxy))
         proxy.close()
-        if proxy.has_cut and result.code != IN_SYNC:
+        if proxy.has_fired and result.code != IN_SYNC:
             lib.check_error(self, result, "peer")
         return result
 
@@ -113,7 +114,7 @@ class LinkLost(KillCase):
                     self.wait_until_target_is_free()
                 left = self.check_interrupted(scenario)
                 tally.add(scenario, left)
-                proxy = self.owned(lib.Proxy(server.port))
+                proxy = self.owned(chaos.Proxy(server.port))
                 disk = self.run_again(scenario, self.tls_command(scenario, way, server, proxy),
                                       left, must_resume=scenario.can_resume(left))
                 resumed += disk["resumed_bytes"] > 0
@@ -137,14 +138,15 @@ class LinkLost(KillCase):
         scenario = self.fixtures.wide
         scenario.reset(self.target)
         server = self.owned(lib.Server(self.certs, {"vm": self.target}))
-        proxy = self.owned(lib.Proxy(server.port, SIZE * 2 // 3, "stall"))
+        proxy = self.owned(chaos.Proxy(server.port, chaos.Fault("stall", SIZE * 2 // 3)))
         result = self.resilver(*self.tls_command(scenario, "push", server, proxy))
         lib.check_error(self, result, "peer", "silent|nothing|answer|heard")
+        self.assertTrue(proxy.has_fired, "the link did not fall silent")
         self.assertLess(result.seconds, 45)
         self.wait_until_target_is_free()
         left = self.check_interrupted(scenario)
         self.assertTrue(left)
-        clean = self.owned(lib.Proxy(server.port))
+        clean = self.owned(chaos.Proxy(server.port))
         self.run_again(scenario, self.tls_command(scenario, "push", server, clean), left,
                        must_resume=True)
 

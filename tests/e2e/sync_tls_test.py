@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 
+import chaos
 import lib
 from lib import DIFFERENT, FAILED, IN_SYNC, MIB, USAGE
 
@@ -93,7 +94,7 @@ class OverTls(TlsCase):
         """With nothing said, the program compresses once it sees how slow the link is."""
         source, target = self.disks(24 * MIB, ("text",))
         server = self.serve({"vm1": target})
-        proxy = self.owned(lib.Proxy(server.port, rate_bytes_per_s=4 * MIB))
+        proxy = self.owned(chaos.Proxy(server.port, chaos.Fault(rate_bytes_per_s=4 * MIB)))
         result = self.sync(source, server.url("vm1", port=proxy.port))
         self.assert_in_sync(result)
         self.assert_same(source, target)

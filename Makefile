@@ -21,7 +21,7 @@ SETUP = @test -f $(BUILD)/build.ninja || CC=$(CC) meson setup \
 NINJA = @ninja -C $(BUILD) resilver
 
 .DEFAULT_GOAL := build
-.PHONY: build check demo bench soak install lint clean help
+.PHONY: build check demo bench soak mutants install lint clean help
 
 help:
 	@echo 'make build     build $(BUILD)/resilver'
@@ -29,6 +29,7 @@ help:
 	@echo 'make check     build in every way and run all tests; the last line counts them'
 	@echo 'make bench     measure beside rsync and beside the speed of the disks (ARGS=--quick)'
 	@echo 'make soak      the long tests, for SOAK_MINUTES (30)'
+	@echo 'make mutants   plant known bugs, one at a time: each must be caught by a test'
 	@echo 'make lint      format, layers, banned functions, cppcheck, clang-tidy'
 	@echo 'make install   install below PREFIX ($(PREFIX)), staged in DESTDIR'
 	@echo 'make clean     remove what was built'
@@ -52,6 +53,10 @@ bench: build
 soak:
 	@$(DEPS) soak
 	@tools/soak
+
+mutants:
+	@$(DEPS) soak
+	@tools/mutants $(ARGS)
 
 lint:
 	@$(DEPS) lint

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,15 +46,13 @@ static void note(const char *name)
 {
     const char *path = getenv("RESILVER_FAILPOINT_LOG");
     char line[128];
-    size_t len = strlen(name);
+    int len = snprintf(line, sizeof line, "%s\n", name);
 
-    assert(path != NULL && len + 1 < sizeof line);
-    memcpy(line, name, len);
-    line[len] = '\n';
+    assert(path != NULL && len > 0 && len < (int)sizeof line);
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     assert(fd >= 0);
-    ssize_t put = write(fd, line, len + 1);
-    assert(put == (ssize_t)len + 1);
+    ssize_t put = write(fd, line, (size_t)len);
+    assert(put == len);
     (void)close(fd); /* the process ends now */
 }
 

@@ -39,6 +39,7 @@ class Points:
     def __init__(self, case, prefix=""):
         need()
         self.case, self.names = case, names(prefix)
+        case.assertTrue(self.names, "there is no such place")
         self.fired = set()
         self._log = case.path("failpoint.log")
 

@@ -541,6 +541,7 @@ int loop_run(const struct loop_config *config, struct progress *out, struct erro
     *out = (struct progress){0};
     session.link_secret = config->link->has_secret ? config->link->secret : NULL;
     if (session_new(&session, &loop.session, err) != 0) {
+        config->link->ops->shutdown(config->link); /* or the peer would wait for our first word */
         return -1;
     }
     uint64_t now = now_ns(&loop);

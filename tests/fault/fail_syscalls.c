@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * fail_syscalls.c - preloaded into a program: lets one chosen call of the kernel fail.
+ * fail_syscalls.c - preloaded into a program: lets one chosen call of the kernel fail, or one
+ * allocation of memory.
  *
  *   LD_PRELOAD=fail_syscalls.so [FAIL_SYSCALLS_...=...] PROGRAM ...
  *
@@ -346,6 +347,25 @@ PLAIN(int, socketpair, (int domain, int type, int protocol, int fds[2]),
       (domain, type, protocol, fds))
 PLAIN(int, eventfd, (unsigned count, int flags), (count, flags))
 PLAIN(int, pipe2, (int fds[2], int flags), (fds, flags))
+
+/* Not calls of the kernel, but what fails when it has no memory left. */
+#define ALLOCATING(function, parameters, arguments)                                                \
+    void *function parameters                                                                      \
+    {                                                                                              \
+        NEXT(function)                                                                             \
+        return fails(#function, HERE) ? NULL : next arguments;                                     \
+    }
+
+ALLOCATING(malloc, (size_t len), (len))
+ALLOCATING(calloc, (size_t count, size_t len), (count, len))
+ALLOCATING(realloc, (void *old, size_t len), (old, len))
+ALLOCATING(aligned_alloc, (size_t unit, size_t len), (unit, len))
+
+char *strdup(const char *text)
+{
+    NEXT(strdup)
+    return fails("strdup", HERE) ? NULL : next(text);
+}
 
 int close(int fd)
 {

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Every system call of a command fails once.
+"""Every system call of a command fails once, and so does every allocation of memory.
 
 A Sweep runs a command once to see which calls it makes and where, and then once for each such
 place (and each errno, and not only the first time) with that one call failing. After each run:
 
-  - the fault fired, and the program neither crashed, nor hung, nor made a sanitizer speak;
+  - the fault fired, and the program neither crashed, nor made a sanitizer speak, nor waited for
+    something that could not come any more;
   - exit 0 means done: the caller's is_done() looks;
   - anything else is exit 1 and one line on standard error, and the caller's is_safe() looks;
   - an interrupted call (EINTR) is no reason to fail, but where the caller says so;
@@ -24,6 +25,7 @@ import unittest
 import lib
 
 ERRNOS = (errno.EIO, errno.ENOSPC, errno.EINTR)
+SLOW_S = 8  # Below the shortest time that one side gives the other to say something.
 SANITIZER_WORDS = ("Sanitizer", "runtime error:")
 
 
@@ -31,6 +33,10 @@ SANITIZER_WORDS = ("Sanitizer", "runtime error:")
 # tried again: after an fsync that failed nobody knows what is on the disk.
 NEVER_INTERRUPTED = ("eventfd", "fcntl64", "fstat64", "fstatat64", "fsync", "ioctl", "lseek64",
                      "mmap64", "pipe2", "socketpair", "stat64")
+
+
+# These can only be out of memory.
+ALLOCATIONS = ("aligned_alloc", "calloc", "malloc", "realloc", "strdup")
 
 
 def is_never_interrupted(site):
@@ -113,6 +119,7 @@ class Sweep:
         self.case.assertFalse([word for word in SANITIZER_WORDS if word in said],
                               "a sanitizer speaks: %s" % result)
         self.case.assertIn(result.code, (lib.IN_SYNC, lib.FAILED), "a crash: %s" % result)
+        self.case.assertLess(result.seconds, SLOW_S, "it waited for nothing: %s" % result)
         return result
 
     def find_sites(self):
@@ -171,6 +178,9 @@ class Sweep:
         self.is_done()
         return True
 
+    def errnos_of(self, site):
+        return (errno.ENOMEM,) if site.function in ALLOCATIONS else self.errnos
+
     def times(self, site):
         """At which occurrences it fails."""
         if site.function in self.every:
@@ -181,16 +191,19 @@ class Sweep:
         """The whole sweep; prints how much it was, and fails if anything was wrong."""
         need()
         for site in self.find_sites():
+            errnos = self.errnos_of(site)
             for time in self.times(site):
                 # The first time with each errno, later ones with the first.
-                for number in self.errnos if time == 1 else self.errnos[:1]:
+                for number in errnos if time == 1 else errnos[:1]:
                     with self.case.subTest(site=str(site), time=time, errno=errno.errorcode[number]):
                         self.fail_once(site, time, number)
                     self.has_fired()
-        print("%s: %d sites x %d errors, and %d later calls: %d runs failed as they should, %d "
-              "finished all the same; all fired%s" % (
-                  self.name, len(self.sites), len(self.errnos),
-                  self.runs - len(self.sites) * len(self.errnos), self.failed,
+        allocations = sum(site.function in ALLOCATIONS for site in self.sites)
+        calls = len(self.sites) - allocations
+        print("%s: %d sites x %d errors, %d allocations, and %d later calls: %d runs failed as they "
+              "should, %d finished all the same; all fired%s" % (
+                  self.name, calls, len(self.errnos), allocations,
+                  self.runs - calls * len(self.errnos) - allocations, self.failed,
                   self.runs - self.failed,
                   "" if not self.missed else " but %d later ones, which did not come again" %
                   self.missed), flush=True)

@@ -73,7 +73,9 @@
 
 /* a checkpoint after this many nodes (512 MiB) when nothing is being written */
 #define CHECKPOINT_NODES 256U
-#define CHECKPOINTS_MAX 256U /* and no more of these in one run: a large disk's are farther apart */
+#define CHECKPOINTS_MAX                                                                            \
+    256U /* and no more of these in one run: a large disk's are farther apart                      \
+          */
 
 #define CHECKPOINT_RECORD_MAX (16 * KIB)
 
@@ -88,6 +90,7 @@
 #define PROOF_SEGMENTS_MAX 16U
 
 #define POINT_RECORD_MAX (32 * KIB) /* 64 disks with long names */
+#define META_MAX (320 * KIB)        /* 64 disks with long paths */
 
 /* pages of a leaf map in memory: 512 KiB, which cover 1.3 GiB of disk; a point in the past has a
  * map for each of up to 24 logs */

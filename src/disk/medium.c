@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/open.h"
 #include "disk/format.h"
 #include "disk/lock.h"
 
@@ -99,24 +100,13 @@ static int refuse_kind(const char *path, mode_t mode, struct error *err)
                                  : "special file");
 }
 
-/* On a network's file system, or one in user space, a signal can end the wait for an answer. */
-static int open_patiently(int folder_fd, const char *path, int flags, mode_t mode)
-{
-    int fd = -1;
-
-    do {
-        fd = openat(folder_fd, path, flags | O_CLOEXEC, mode);
-    } while (fd < 0 && errno == EINTR);
-    return fd;
-}
-
 /* The same inode with other flags. Like any open(2) it checks the permissions. */
 static int reopen(int fd, int flags)
 {
     char path[32];
 
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return open_patiently(AT_FDCWD, path, flags | O_NOCTTY, 0);
+    return open_path(path, flags | O_NOCTTY);
 }
 
 static int measure_block(const char *path, struct medium *medium, struct error *err)
@@ -286,7 +276,7 @@ static int open_folder(const char *path, size_t len_bytes, struct error *err)
         assert(len_bytes < sizeof folder); /* pinning it gave "no such file", not "too long" */
         (void)snprintf(folder, sizeof folder, "%.*s", (int)len_bytes, path);
     }
-    int fd = open_patiently(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY, 0);
+    int fd = open_path(folder, O_RDONLY | O_DIRECTORY);
     if (fd < 0) {
         return fail(err, kind_of(errno), errno, "cannot make %s: its folder cannot be opened",
                     path);
@@ -320,7 +310,7 @@ static int create_file(const struct disk_open_options *options, struct medium *m
     if (folder_fd < 0) {
         return -1;
     }
-    medium->fd = open_patiently(folder_fd, base, O_RDWR | O_CREAT | O_EXCL, 0600);
+    medium->fd = open_at(folder_fd, base, O_RDWR | O_CREAT | O_EXCL, 0600);
     if (medium->fd < 0 && errno == EEXIST) {
         return fail(err, ERR_WRONG_STATE, 0,
                     "%s cannot be made: it is a symbolic link to nothing, or somebody made it just "
@@ -340,7 +330,7 @@ static int create_file(const struct disk_open_options *options, struct medium *m
 int medium_open(const struct disk_open_options *options, struct medium *out, struct error *err)
 {
     CLEANUP(medium_close) struct medium medium = {.fd = -1, .direct_fd = -1};
-    CLEANUP(fd_close) int pin = open_patiently(AT_FDCWD, options->path, O_PATH, 0);
+    CLEANUP(fd_close) int pin = open_at(AT_FDCWD, options->path, O_PATH, 0);
     int pin_errnum = pin < 0 ? errno : 0;
 
     if (options->write && options->create &&

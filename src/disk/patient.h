@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * patient.h - a disk that waits for room: writes that fail because the medium is full are tried
+ * again every second until there is room, or nobody wants to wait any more. All else passes
+ * through.
+ */
+#ifndef RESILVER_DISK_PATIENT_H
+#define RESILVER_DISK_PATIENT_H
+
+#include "base/env.h"
+#include "disk/disk.h"
+
+/* patient_new - inner is taken on success; env is borrowed. Errors: ERR_LIMIT. */
+MUST_CHECK int patient_new(struct disk *inner, const struct env *env, struct disk **out,
+                           struct error *err);
+
+/* patient_is_waiting - whether anything waits for room now. */
+bool patient_is_waiting(const struct disk *disk);
+
+/* patient_give_up - from now on a full medium fails at once, also for what waits. */
+void patient_give_up(struct disk *disk);
+
+#endif

@@ -30,7 +30,7 @@
 #include "cli/listener.h"
 #include "cli/stop.h"
 #include "disk/disk.h"
-#include "wire/checkpoint_file.h"
+#include "points/checkpoint_file.h"
 #include "wire/link.h"
 #include "wire/loop.h"
 

@@ -7,7 +7,7 @@
 #include "base/reader.h"
 #include "base/writer.h"
 
-#define MAGIC "RSLVCKP1"
+#define MAGIC "RSLVCKP2"
 #define MAGIC_BYTES 8U
 #define SUM_BYTES 32U
 
@@ -20,6 +20,25 @@ static int sum_of(struct const_span bytes, uint8_t sum[SUM_BYTES], struct error 
         return fail(err, ERR_INTERNAL, 0, "the crypto library offers no SHA-256");
     }
     return 0;
+}
+
+static void put_segments(struct writer *w, const struct proof_segments *segments)
+{
+    write_u32(w, segments->count);
+    for (uint32_t i = 0; i < segments->count; i++) {
+        write_u64(w, segments->list[i].first_node);
+        write_bytes(w, (struct const_span){segments->list[i].key, DIGEST_KEY_BYTES});
+    }
+}
+
+static void get_segments(struct reader *r, struct proof_segments *segments)
+{
+    segments->count = read_u32(r);
+    r->bad = r->bad || segments->count > PROOF_SEGMENTS_MAX;
+    for (uint32_t i = 0; i < segments->count && !r->bad; i++) {
+        segments->list[i].first_node = read_u64(r);
+        read_copy(r, (struct span){segments->list[i].key, DIGEST_KEY_BYTES});
+    }
 }
 
 int checkpoint_encode(const struct checkpoint *checkpoint, struct span buffer,
@@ -35,8 +54,10 @@ int checkpoint_encode(const struct checkpoint *checkpoint, struct span buffer,
         write_u64(&w, checkpoint->size_bytes[i]);
         write_bytes(&w, (struct const_span){checkpoint->source_identity[i], DISK_IDENTITY_BYTES});
         write_bytes(&w, (struct const_span){checkpoint->target_identity[i], DISK_IDENTITY_BYTES});
+        write_u64(&w, checkpoint->target_groups[i]);
         write_bytes(&w, (struct const_span){checkpoint->proof[i], PROOF_BYTES});
     }
+    put_segments(&w, &checkpoint->segments);
     if (sum_of((struct const_span){buffer.at, w.used_bytes}, sum, err) != 0) {
         return -1;
     }
@@ -83,8 +104,10 @@ int checkpoint_decode(struct const_span bytes, struct checkpoint *out, struct er
         read.size_bytes[i] = read_u64(&r);
         read_copy(&r, (struct span){read.source_identity[i], DISK_IDENTITY_BYTES});
         read_copy(&r, (struct span){read.target_identity[i], DISK_IDENTITY_BYTES});
+        read.target_groups[i] = read_u64(&r);
         read_copy(&r, (struct span){read.proof[i], PROOF_BYTES});
     }
+    get_segments(&r, &read.segments);
     if (!reader_done(&r)) {
         return fail(err, ERR_WRONG_STATE, 0, "the checkpoint has the wrong length");
     }

@@ -17,15 +17,19 @@
 #include "base/span.h"
 #include "disk/disk.h"
 #include "engine/progress.h"
+#include "engine/segment.h"
 
 struct checkpoint {
     uint32_t disk_count;
     uint64_t size_bytes[DISKS_MAX];
     uint8_t source_identity[DISKS_MAX][DISK_IDENTITY_BYTES];
     uint8_t target_identity[DISKS_MAX][DISK_IDENTITY_BYTES];
+    uint64_t target_groups[DISKS_MAX]; /* that its journal had (points/log.h); 0: it is no journal
+                                        */
     uint64_t node; /* everything before is the same on both sides, and durable */
     uint8_t proof[DISKS_MAX][PROOF_BYTES]; /* of each disk that begins before `node`: final, or the
                                               value at `node` */
+    struct proof_segments segments;        /* with which keys these proofs were computed */
 };
 
 /* checkpoint_encode - as bytes that end with their SHA-256; docs/format-checkpoint.md. *out points

@@ -272,8 +272,8 @@ static bool has_batch(const struct stage_inplace *s, enum batch_state state)
     return false;
 }
 
-/* Each checkpoint costs the disk a few flushes, so a large disk has them farther apart: a sparse one
- * of 16 TiB spent half of its time on a thousand of them. */
+/* Each checkpoint costs the disk a few flushes, so a large disk has them farther apart: a sparse
+ * one of 16 TiB spent half of its time on a thousand of them. */
 static bool is_checkpoint_near(const struct stage_inplace *s, const struct settled_mark *mark)
 {
     uint64_t apart_nodes = s->config.layout->node_count / CHECKPOINTS_MAX;

@@ -15,6 +15,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/open.h"
+
 #define PAGE_VALUES (PAGE_BYTES / sizeof(struct leaf_value))
 #define NO_PAGE UINT64_MAX
 
@@ -52,7 +54,7 @@ static int make_file(const char *folder)
     if (folder == NULL) {
         return memfd_create("resilver-leaf-map", MFD_CLOEXEC);
     }
-    int fd = open(folder, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+    int fd = open_at(AT_FDCWD, folder, O_TMPFILE | O_EXCL | O_RDWR, 0600);
     if (fd >= 0 || !has_no_unnamed_files(errno)) {
         return fd;
     }

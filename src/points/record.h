@@ -14,6 +14,7 @@
 #include "disk/disk.h"
 #include "engine/progress.h"
 #include "engine/segment.h"
+#include "points/log.h"
 
 /* How a disk's next point is kept until it is published. */
 enum point_driver {
@@ -28,6 +29,13 @@ struct point_disk {
     enum point_driver driver;
     uint64_t size_bytes;
     uint8_t proof[PROOF_BYTES];
+    /* LOG: the journal, and of an earlier point the undo log, and how many groups it has: fewer are
+     * not it */
+    uint8_t log_id[LOG_ID_BYTES];
+    uint64_t log_groups;
+    /* FILE: when the file that it replaces was written to last, in ns since 1970; 0: there is none.
+     * Whoever finishes the commit later sees by it that somebody used that file meanwhile. */
+    uint64_t base_mtime_ns;
 };
 
 struct point_record {
@@ -48,5 +56,8 @@ MUST_CHECK int point_record_encode(const struct point_record *record, struct spa
  * field out of its range. */
 MUST_CHECK int point_record_decode(struct const_span bytes, struct point_record *out,
                                    struct error *err);
+
+/* point_name_is_good - whether it is the name of one file in one folder, and nothing else. */
+bool point_name_is_good(const char *name);
 
 #endif

@@ -35,6 +35,7 @@ enum replica_state {
 struct replica_info {
     char path[PATH_TEXT_MAX];
     enum replica_state state;
+    bool is_beside; /* the state folder of a plain target, and no replica to be kept */
     bool has_stage; /* a next point is half received (or being received: is_locked) */
     bool is_locked; /* somebody is at work on it */
     uint64_t staged_bytes;
@@ -48,6 +49,21 @@ struct replica_info {
         uint64_t own_bytes; /* what keeping it costs on the medium */
     } points[REPLICA_HISTORY_MAX];
     struct replica_point present; /* number 0: none */
+};
+
+/* What opening a replica had to do about a run that was killed. */
+enum replica_did {
+    REPLICA_DID_INVALID = 0,
+    REPLICA_DID_NOTHING,  /* nothing was to be done */
+    REPLICA_DID_FINISH,   /* a sealed point is published now */
+    REPLICA_DID_KEEP_OLD, /* it was not sealed: the disks have their names and the old point */
+    REPLICA_DID_CLEAN     /* what was of no use any more is removed */
+};
+
+struct replica_recovery {
+    enum replica_did did;
+    bool has_stage;  /* a next point is half received, and stays so */
+    bool is_dropped; /* it was, and was dropped as asked for */
 };
 
 struct replica;
@@ -66,11 +82,38 @@ MUST_CHECK int replica_look(const char *path, struct replica_info *out, struct e
 /*
  * replica_open - lock a replica for changing it; recovers first (invariant 3).
  * Errors: as replica_look; ERR_WRONG_STATE somebody else is at work on it, a disk is in use by a
- * VM, a disk is missing.
+ * VM, a disk is missing; it is a plain target's state folder.
  */
 MUST_CHECK int replica_open(const char *path, const struct env *env, struct replica **out,
                             struct error *err);
 void replica_close(struct replica *replica);
+
+/* replica_recovered - what replica_open did before it returned. */
+enum replica_did replica_recovered(const struct replica *replica);
+
+/*
+ * replica_make - an empty folder for a replica, to be opened then. One that is there is fine if it
+ * is empty or a replica already. Errors: ERR_WRONG_STATE it holds something else; ERR_IO;
+ * ERR_LIMIT.
+ */
+MUST_CHECK int replica_make(const char *path, uint32_t history, struct error *err);
+
+/*
+ * replica_open_beside - plain targets, with the state folder beside the first of them (made if
+ * needed). The paths need not exist.
+ * Errors: as replica_open; ERR_WRONG_STATE a target is half staged together with others than these;
+ * ERR_USAGE a target that can have no state folder (an NBD export).
+ */
+MUST_CHECK int replica_open_beside(const char *const *paths, const enum disk_format *formats,
+                                   uint32_t count, const struct env *env, struct replica **out,
+                                   struct error *err);
+
+/*
+ * replica_recover_beside - finish, or take back, what a killed run left of a plain target; cheap
+ * when there is nothing. With drop, a point that is half staged is dropped too.
+ */
+MUST_CHECK int replica_recover_beside(const char *path, bool drop, const struct env *env,
+                                      struct replica_recovery *out, struct error *err);
 
 MUST_CHECK int replica_get_info(struct replica *replica, struct replica_info *out,
                                 struct error *err);
@@ -81,8 +124,13 @@ MUST_CHECK int replica_set_history(struct replica *replica, uint32_t history, st
 /* replica_abandon_stage - drop a next point that is half received. */
 MUST_CHECK int replica_abandon_stage(struct replica *replica, struct error *err);
 
-/* replica_drop_point - forget an earlier point, the oldest only where later ones build on it. */
+/* replica_drop_point - forget an earlier point and those before it, which are seen through it. */
 MUST_CHECK int replica_drop_point(struct replica *replica, uint64_t number, struct error *err);
+
+/* replica_get_point - the record of a point (0: the present one): its disks as they were then.
+ * Errors: ERR_USAGE no such point; ERR_IO; ERR_WRONG_STATE damaged, or no point at all yet. */
+MUST_CHECK int replica_get_point(const struct replica *replica, uint64_t number,
+                                 struct point_record *out, struct error *err);
 
 /*
  * replica_open_point - one disk of a point, for reading; number 0: the present one. Nothing is
@@ -103,7 +151,8 @@ MUST_CHECK int replica_verify(struct replica *replica, uint64_t number, replica_
                               void *context, struct error *err);
 
 /* replica_rollback - make an earlier point the present one, as a new point: nothing is lost, the
- * one that was present becomes an earlier one (if history allows). Atomic, as every commit. */
+ * one that was present becomes an earlier one (if history allows). Atomic, as every commit. Errors:
+ * ERR_LIMIT no room; after the seal, whatever it is, the commit waits to be recovered. */
 MUST_CHECK int replica_rollback(struct replica *replica, uint64_t number,
                                 replica_progress *progress, void *context, struct error *err);
 

@@ -16,7 +16,7 @@
 #include <poll.h>
 #include <string.h>
 
-#include "wire/checkpoint_file.h"
+#include "points/checkpoint_file.h"
 
 #define POLL_FDS_MAX (DISKS_MAX + LINK_POLL_MAX + 1)
 #define PROGRESS_EVERY_NS (100 * NS_PER_MS)
@@ -37,6 +37,10 @@ struct loop {
     uint32_t in_flight[DISKS_MAX];
     struct checkpoint loaded;
     uint8_t record[CHECKPOINT_RECORD_MAX];
+
+    bool is_waiting; /* for room, as the host was told last */
+    bool is_committing;
+    struct session_seal seal; /* while is_committing */
 
     bool link_has_ended;
     bool write_has_failed; /* the link takes nothing any more; what can still be read comes first */
@@ -67,6 +71,22 @@ static uint64_t now_ns(const struct loop *loop)
 
 /* --- actions --------------------------------------------------------------------------------- */
 
+/* What a checkpoint is bound to. */
+static int identify_disk(struct loop *loop, uint32_t index, bool stamp,
+                         uint8_t identity[DISK_IDENTITY_BYTES], struct error *err)
+{
+    if (loop->disks.staging != NULL && staging_identity(loop->disks.staging, index, identity)) {
+        return 0;
+    }
+    return disk_identity(loop->disks.disks[index], stamp, identity, err);
+}
+
+/* How much of a staged disk's journal is durable. */
+static uint64_t journal_groups(const struct loop *loop, uint32_t index)
+{
+    return loop->disks.staging == NULL ? 0 : staging_groups(loop->disks.staging, index);
+}
+
 static int take_facts(struct loop *loop, bool is_target, struct session_disk_facts *facts,
                       struct error *err)
 {
@@ -79,7 +99,7 @@ static int take_facts(struct loop *loop, bool is_target, struct session_disk_fac
             result = disk_fingerprint(disk, facts[i].fingerprint, err);
         }
         if (result == 0) {
-            result = disk_identity(disk, false, facts[i].identity, err);
+            result = identify_disk(loop, i, false, facts[i].identity, err);
         }
         if (result != 0) {
             error_set_disk(err, disk->name);
@@ -109,7 +129,8 @@ static const struct checkpoint *load_checkpoint(struct loop *loop,
     }
     for (uint32_t i = 0; i < loop->disk_count; i++) {
         if (!checkpoint_identity_known(facts[i].identity) ||
-            memcmp(loop->loaded.target_identity[i], facts[i].identity, DISK_IDENTITY_BYTES) != 0) {
+            memcmp(loop->loaded.target_identity[i], facts[i].identity, DISK_IDENTITY_BYTES) != 0 ||
+            loop->loaded.target_groups[i] > journal_groups(loop, i)) {
             return NULL;
         }
     }
@@ -132,6 +153,7 @@ static void open_disks(struct loop *loop)
         } else if (is_target && (open->flags & SESSION_CHECK) == 0) {
             event.checkpoint = load_checkpoint(loop, facts);
         }
+        event.is_staged = loop->disks.staging != NULL;
     } else {
         event.error = &err;
     }
@@ -159,7 +181,8 @@ static int save_checkpoint(struct loop *loop, struct checkpoint *checkpoint, str
         return 0; /* a target that can have none: its interrupted run is compared anew */
     }
     for (uint32_t i = 0; i < loop->disk_count; i++) {
-        if (disk_identity(loop->disks.disks[i], true, checkpoint->target_identity[i], err) != 0) {
+        checkpoint->target_groups[i] = journal_groups(loop, i);
+        if (identify_disk(loop, i, true, checkpoint->target_identity[i], err) != 0) {
             return -1;
         }
     }
@@ -226,6 +249,10 @@ static void run_step(struct loop *loop, const struct session_event *event)
                 break;
             case ACTION_IDENTIFY:
                 identify(loop);
+                break;
+            case ACTION_COMMIT:
+                loop->is_committing = true;
+                loop->seal = action->seal;
                 break;
             case ACTION_INVALID:
                 break;
@@ -391,12 +418,49 @@ static bool reap_disks(struct loop *loop)
     return did_any;
 }
 
+/* Goes on with the commit. True if it did anything. */
+static bool go_on_committing(struct loop *loop)
+{
+    struct error err = {0};
+    struct session_event event = {.kind = SESSION_COMMITTED};
+
+    if (!loop->is_committing) {
+        return false;
+    }
+    int result = loop->config->host->commit(loop->config->host->context, &loop->seal, &err);
+    if (result > 0) {
+        return true;
+    }
+    loop->is_committing = false;
+    event.error = result < 0 ? &err : NULL;
+    run_step(loop, &event);
+    return true;
+}
+
 static void cancel(struct loop *loop, enum error_kind kind, const char *message)
 {
     struct error err = {0};
 
     (void)fail(&err, kind, 0, "%s", message);
     run_step(loop, &(struct session_event){.kind = SESSION_CANCEL, .error = &err});
+}
+
+/* A staged target that finds no room waits for some, until the session is to end. */
+static void look_at_room(struct loop *loop, enum session_state state)
+{
+    struct staging *staging = loop->disks.staging;
+
+    if (staging == NULL) {
+        return;
+    }
+    if (loop->was_stopped || state == SESSION_ENDING || state == SESSION_FAILED) {
+        staging_give_up(staging);
+    }
+    bool is_waiting = staging_is_waiting(staging);
+    if (is_waiting != loop->is_waiting && loop->config->host->waiting != NULL) {
+        loop->config->host->waiting(loop->config->host->context, is_waiting);
+    }
+    loop->is_waiting = is_waiting;
 }
 
 /* What depends on the clock. */
@@ -409,6 +473,7 @@ static void look_at_clock(struct loop *loop)
     uint64_t silent_s = state == SESSION_HELLO ? patience_s : PEER_SILENT_S;
 
     judge_link(loop, now);
+    look_at_room(loop, state);
     if (loop->failed_ns == 0 && state == SESSION_FAILED) {
         loop->failed_ns = now;
     }
@@ -487,7 +552,7 @@ static void look_at_stop(struct loop *loop)
 
 static bool is_over(const struct loop *loop)
 {
-    if (!session_is_finished(loop->session)) {
+    if (loop->is_committing || !session_is_finished(loop->session)) {
         return false;
     }
     /* After a failure the peer is told why, if it takes it. */
@@ -505,6 +570,7 @@ static void drive(struct loop *loop)
         bool did_any = reap_disks(loop);
         did_any |= read_link(loop);
         did_any |= write_link(loop);
+        did_any |= go_on_committing(loop);
         if (!did_any) {
             wait_for_work(loop);
         } else if (++turns % 64 == 0) {

@@ -5,11 +5,14 @@
 #ifndef RESILVER_WIRE_LOOP_H
 #define RESILVER_WIRE_LOOP_H
 
+#include "points/staging.h"
 #include "wire/session.h"
 
 /* What open_disks gives. */
 struct loop_disks {
-    struct disk *disks[DISKS_MAX];      /* owned by the loop from then on */
+    struct disk *disks[DISKS_MAX]; /* owned by the loop from then on */
+    struct staging *staging; /* target: the disks are of its next point, which host->commit makes
+                                the present one; borrowed until the loop ends. NULL: in place */
     char checkpoint_dir[PATH_TEXT_MAX]; /* target: where its checkpoint is kept
                                            (checkpoint_dir_for()); "": nowhere */
 };
@@ -25,8 +28,16 @@ struct loop_host {
      */
     int (*open_disks)(void *context, const struct session_open *open, struct loop_disks *out,
                       struct error *err);
+    /*
+     * Staged disks are sealed: make their point the present one. Called again and again while it
+     * returns 1, so that the link is looked after in between (a tenth of a second each at most); 0
+     * it is done, -1 it failed. Nothing is in flight at the disks. NULL if nothing is ever staged.
+     */
+    int (*commit)(void *context, const struct session_seal *seal, struct error *err);
     /* Now and then (about ten times a second) and at the end; may be NULL. */
     void (*progress)(void *context, const struct progress *progress);
+    /* A staged target has begun, or ended, to wait for room on its file system; may be NULL. */
+    void (*waiting)(void *context, bool is_waiting);
     void *context;
 };
 

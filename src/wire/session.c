@@ -73,6 +73,7 @@ void session_free(struct session *session)
     channel_free(session->channel);
     message_open_done(&session->open_message);
     OPENSSL_cleanse(session->key, sizeof session->key);
+    OPENSSL_cleanse(&session->segments, sizeof session->segments);
     OPENSSL_cleanse(session->link_secret, sizeof session->link_secret);
     free(session);
 }
@@ -401,6 +402,7 @@ static void handle_opened(struct session *session, const struct session_event *e
         send_disks(session);
         return;
     }
+    session->is_staged = event->is_staged;
     if (target_new(session, event->checkpoint, &err) != 0) {
         session_fail(session, &err);
         return;
@@ -606,6 +608,9 @@ static void handle_event(struct session *session, const struct session_event *ev
         break;
     case SESSION_RECORDED:
         target_recorded(session, event->error);
+        break;
+    case SESSION_COMMITTED:
+        target_committed(session, event->error);
         break;
     case SESSION_IDENTIFIED:
         if (event->error != NULL) {

@@ -32,7 +32,12 @@ enum session_when { WHEN_AUTO = 0, WHEN_ALWAYS = 1, WHEN_NEVER = 2 };
 #define SESSION_CHECK (1U << 0)  /* compare only: the target is opened for reading */
 #define SESSION_CREATE (1U << 1) /* the target may be made, or made larger */
 #define SESSION_SHRINK (1U << 2) /* and cut */
-#define SESSION_OPEN_FLAGS (SESSION_CHECK | SESSION_CREATE | SESSION_SHRINK)
+#define SESSION_ATOMIC                                                                             \
+    (1U << 3)                     /* the target stays at its old point until the new one is sealed \
+                                   */
+#define SESSION_REPLICA (1U << 4) /* the target's names are FOLDER/DISK of a replica's folder */
+#define SESSION_OPEN_FLAGS                                                                         \
+    (SESSION_CHECK | SESSION_CREATE | SESSION_SHRINK | SESSION_ATOMIC | SESSION_REPLICA)
 
 /* One disk as the initiator names it to the responder, or as a side is told to open its own. */
 struct session_disk_name {
@@ -82,11 +87,19 @@ enum session_action_kind {
     ACTION_RECORD,     /* make `checkpoint` durable, replacing any earlier; answer with
                           SESSION_RECORDED */
     ACTION_FORGET,     /* the run is complete, or its disk lies: remove the checkpoint; no answer */
+    ACTION_COMMIT,     /* staged target: every disk is sealed, durable and verified: make the staged
+                          point the present one; answer with SESSION_COMMITTED */
     ACTION_IDENTIFY    /* source: take the disks' fingerprints again; answer with
                           SESSION_IDENTIFIED */
 };
 
 #define SESSION_ACTIONS_MAX 64U
+
+/* ACTION_COMMIT: what is sealed. Valid until the answer. */
+struct session_seal {
+    const struct progress *progress; /* of each disk: size and proof */
+    const struct proof_segments *segments;
+};
 
 struct session_action {
     enum session_action_kind kind;
@@ -94,6 +107,7 @@ struct session_action {
     struct checkpoint *checkpoint; /* RECORD: valid until the answer. Nothing of ours is being
                                     * written now: the host stamps the target's disks
                                     * (disk_identity) and fills target_identity */
+    struct session_seal seal;      /* COMMIT */
 };
 
 struct session_actions {
@@ -110,6 +124,7 @@ enum session_event_kind {
     SESSION_DISKS,      /* answer to OPEN_DISKS: facts (disk_count of them), or error */
     SESSION_DISK_DONE,  /* request came back */
     SESSION_RECORDED,   /* answer to RECORD: error or NULL */
+    SESSION_COMMITTED,  /* answer to COMMIT: error or NULL */
     SESSION_IDENTIFIED, /* answer to IDENTIFY: facts, or error */
     SESSION_THIN, /* is_thin: the link was measured to be slower than compressing and refining */
     SESSION_IDLE, /* nothing was sent for a while: say something, so that the peer knows we live */
@@ -127,6 +142,9 @@ struct session_event {
     /* SESSION_DISKS at the target: the checkpoint found for these disks, NULL for none; the host
      * has made sure that each disk's identity is known and still the recorded one. */
     const struct checkpoint *checkpoint;
+    /* SESSION_DISKS at the target: what is written to is the next point and not the target itself;
+     * COMMIT makes it that. */
+    bool is_staged;
 };
 
 enum session_state {

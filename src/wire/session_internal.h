@@ -63,11 +63,13 @@ struct session {
     bool has_source_facts;
 
     struct layout layout;
-    struct digester *digester; /* owned, from the handshake on */
-    struct proof *proof;       /* owned, from BEGIN on */
-    struct scan *scan;         /* owned, from BEGIN on */
-    struct source *source;     /* owned; role SOURCE, from BEGIN on */
-    struct target *target;     /* owned; role TARGET, from BEGIN on */
+    struct digester *digester;      /* owned, from the handshake on */
+    struct proof *proof;            /* owned, from BEGIN on */
+    bool is_staged;                 /* target: COMMIT when sealed */
+    struct proof_segments segments; /* target: keys of the proof, this session's last */
+    struct scan *scan;              /* owned, from BEGIN on */
+    struct source *source;          /* owned; role SOURCE, from BEGIN on */
+    struct target *target;          /* owned; role TARGET, from BEGIN on */
 
     uint32_t in_flight;              /* requests given out and not back */
     struct session_actions *actions; /* borrowed during a step */
@@ -124,6 +126,7 @@ void target_caught_up(struct session *session);
 enum handled target_handle(struct session *session, const struct frame *frame, struct error *err);
 void target_disk_done(struct session *session, struct disk_request *request);
 void target_recorded(struct session *session, const struct error *error);
+void target_committed(struct session *session, const struct error *error);
 /* The session fails: stop taking, make durable what is there. */
 void target_end(struct session *session);
 /* The link ended after SEALED was sent: the work is done although BYE did not come. */

@@ -36,6 +36,9 @@ struct page_read {
     uint8_t *buffer; /* owned: LEAF_BYTES */
 };
 
+/* Making a staged point the present one is the host's, and takes its time. */
+enum commit_state { COMMIT_NONE = 0, COMMIT_RUNNING, COMMIT_DONE };
+
 struct target {
     struct stage *stage; /* owned; NULL in a compare */
     struct stretch_queue window;
@@ -65,6 +68,7 @@ struct target {
     bool is_behind; /* the source was told so */
     bool seal_came;
     bool sealed_sent;
+    enum commit_state commit;
     struct checkpoint checkpoint; /* being recorded */
     bool is_recording;
     bool can_checkpoint; /* the source's disks have identities */

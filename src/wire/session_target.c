@@ -52,7 +52,7 @@ static bool can_resume(const struct session *session, const struct layout *layou
                        const struct checkpoint *checkpoint)
 {
     if (checkpoint == NULL || checkpoint->disk_count != session->open.disk_count ||
-        is_check(session)) {
+        checkpoint->segments.count == PROOF_SEGMENTS_MAX || is_check(session)) {
         return false;
     }
     for (uint32_t i = 0; i < checkpoint->disk_count; i++) {
@@ -79,10 +79,20 @@ static int send_begin(struct session *session, const struct checkpoint *checkpoi
         return -1;
     }
     *begin = (struct message_begin){0};
+    session->segments.count = 0;
     if (can_resume(session, &layout, checkpoint)) {
+        session->segments = checkpoint->segments;
         begin->node = checkpoint->node;
         begin->proof_count = session_proofs_before(&layout, checkpoint->node);
         memcpy(begin->proofs, checkpoint->proof, sizeof begin->proofs);
+    }
+    struct proof_segment *segment = &session->segments.list[session->segments.count++];
+    segment->first_node = begin->node;
+    memcpy(segment->key, session->key, sizeof segment->key);
+    if (checkpoint != NULL && begin->node == 0) {
+        /* Of another state of the disks. Where what is staged has a name of its own, nothing that
+         * we write would show it to be stale. */
+        session_act(session, &(struct session_action){.kind = ACTION_FORGET});
     }
     struct writer w = channel_begin(session->channel, message_kind(MESSAGE_BEGIN)->max_bytes);
     message_put_begin(&w, begin);
@@ -393,13 +403,25 @@ static void send_sealed(struct session *session)
     session->target->sealed_sent = true;
 }
 
+/* From here on nothing that happens to the link or the peer stops the host: a point is made the
+ * present one wholly or not at all. */
+static void commit(struct session *session)
+{
+    session->target->commit = COMMIT_RUNNING;
+    session_act(session,
+                &(struct session_action){
+                    .kind = ACTION_COMMIT,
+                    .seal = {.progress = &session->progress, .segments = &session->segments},
+                });
+}
+
 /* Sealing: when all is on the medium and read back, say so. Ending: when all that came is, stop. */
 static bool finish_stage(struct session *session)
 {
     struct target *target = session->target;
     bool is_sealed = target->stage == NULL || target->stage->ops->is_sealed(target->stage);
 
-    if (!is_sealed || target->is_recording) {
+    if (!is_sealed || target->is_recording || target->commit == COMMIT_RUNNING) {
         return false;
     }
     if (session->state == SESSION_ENDING && session->in_flight == 0) {
@@ -414,11 +436,24 @@ static bool finish_stage(struct session *session)
         assert(disk->shipped_bytes == disk->written_bytes &&
                disk->written_bytes == disk->verified_bytes);
     }
-    if (target->stage != NULL) {
+    if (session->is_staged && target->stage != NULL && target->commit == COMMIT_NONE) {
+        commit(session);
+        return true;
+    }
+    if (!session->is_staged && target->stage != NULL) {
         session_act(session, &(struct session_action){.kind = ACTION_FORGET});
     }
     send_sealed(session);
     return true;
+}
+
+void target_committed(struct session *session, const struct error *error)
+{
+    assert(session->target->commit == COMMIT_RUNNING);
+    session->target->commit = COMMIT_DONE;
+    if (error != NULL) {
+        session_fail(session, error);
+    }
 }
 
 static int handle_bye(struct session *session, struct const_span payload, struct error *err)
@@ -465,7 +500,12 @@ static void fill_checkpoint(const struct session *session, const struct settled_
 {
     const struct layout *layout = &session->layout;
 
-    *out = (struct checkpoint){.disk_count = layout->disk_count, .node = mark->node};
+    *out = (struct checkpoint){
+        .disk_count = layout->disk_count, .node = mark->node, .segments = session->segments};
+    uint32_t last = out->segments.count - 1;
+    if (out->segments.list[last].first_node == mark->node) {
+        out->segments.count = last; /* nothing of this proof is by this session's key */
+    }
     for (uint32_t i = 0; i < layout->disk_count; i++) {
         out->size_bytes[i] = layout->size_bytes[i];
         memcpy(out->source_identity[i], session->source_facts[i].identity, DISK_IDENTITY_BYTES);
@@ -484,7 +524,8 @@ static bool record_checkpoint(struct session *session)
 
     /* While sealing it is soon forgotten again; if sealing is interrupted it is worth most. */
     if (target->stage == NULL || !target->can_checkpoint || target->is_recording ||
-        session->state == SESSION_SEALING || target->sealed_sent || !session_can_act(session)) {
+        session->state == SESSION_SEALING || target->sealed_sent || target->commit != COMMIT_NONE ||
+        !session_can_act(session)) {
         return false;
     }
     bool is_last = session->state == SESSION_ENDING && target->stage->ops->is_sealed(target->stage);

@@ -77,6 +77,9 @@ static void act(struct peer *peer, const struct session_action *action)
     case ACTION_IDENTIFY:
         step(peer, &(struct session_event){.kind = SESSION_IDENTIFIED, .facts = facts});
         break;
+    case ACTION_COMMIT:
+        step(peer, &(struct session_event){.kind = SESSION_COMMITTED});
+        break;
     case ACTION_FORGET:
     case ACTION_INVALID:
         break;

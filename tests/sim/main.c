@@ -121,11 +121,11 @@ static void run_seed(uint64_t seed, struct trace *trace, struct census *census)
 static void show_census(const struct census *census)
 {
     printf("%" PRIu64 " seeds, %" PRIu64 " sessions: %" PRIu64 " done, %" PRIu64
-           " comparisons done, %" PRIu64 " resumed; %" PRIu64 " checkpoints; %" PRIu64
-           " MiB shipped; %" PRIu64 " steps\n",
+           " comparisons done, %" PRIu64 " resumed; %" PRIu64 " checkpoints, %" PRIu64
+           " commits; %" PRIu64 " MiB shipped; %" PRIu64 " steps\n",
            census->worlds, census->sessions, census->sessions_done, census->comparisons_done,
-           census->sessions_resumed, census->checkpoints, census->shipped_bytes >> 20,
-           census->steps);
+           census->sessions_resumed, census->checkpoints, census->commits,
+           census->shipped_bytes >> 20, census->steps);
     printf("faults that struck:");
     for (uint32_t i = 1; i < FAULT_COUNT; i++) {
         printf("%s %" PRIu64 " %s", i > 1 ? "," : "", census->fired[i],

@@ -285,3 +285,16 @@ void oracle_record(struct world *world, const struct checkpoint *checkpoint)
         }
     }
 }
+
+void oracle_commit(struct world *world)
+{
+    for (uint32_t i = 0; i < world->plan.disk_count; i++) {
+        const struct sim_disk *disk = world_disk(world, TARGET_HOST, i);
+        const struct content *source = &world->oracle.source_then[i];
+        if (disk->disk.size_bytes != source->size_bytes ||
+            !content_same_range(&disk->durable, source, 0, source->size_bytes)) {
+            trace_fail(world->trace, "disk %u is to be committed and is not the source yet", i);
+        }
+        oracle_check_verified(world, i, source->size_bytes);
+    }
+}

@@ -44,6 +44,7 @@ struct plan {
     size_t link_capacity_bytes;
     bool answers_at_once; /* hosts answer OPEN_DISKS, RECORD, IDENTIFY within the step, as the real
                              loop does, or some time later, as a loop might that must not wait */
+    bool is_staged;       /* the target's disks are of a next point: the session has it committed */
     uint32_t rounds;      /* how often source and target are made the same */
     uint32_t faulty_sessions; /* before the faults stop, in each round */
     uint64_t thin_every;      /* steps between changes of the link's verdict; 0: none */

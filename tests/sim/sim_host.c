@@ -172,6 +172,7 @@ static void answer_open(struct sim_host *host)
         }
         oracle_opened(host->world, host->index);
     }
+    event.is_staged = host->index == TARGET_HOST && host->world->plan.is_staged;
     trace_say(host->world->trace, "%s: disks opened: %s%s", host_name(host),
               event.error != NULL ? err.message : "well",
               event.checkpoint != NULL ? ", with a checkpoint" : "");
@@ -196,6 +197,17 @@ static void answer_identify(struct sim_host *host)
         event.error = &err;
     }
     host->is_identified = true;
+    host_step(host, &event);
+}
+
+/* The stage is gone with its checkpoint. */
+static void answer_commit(struct sim_host *host)
+{
+    struct session_event event = {.kind = SESSION_COMMITTED};
+
+    host->is_committing = false;
+    trace_say(host->world->trace, "%s: committed", host_name(host));
+    host->world->record_bytes = 0;
     host_step(host, &event);
 }
 
@@ -312,6 +324,24 @@ static void ask_identify(struct sim_host *host)
     }
 }
 
+static void ask_commit(struct sim_host *host)
+{
+    if (host->index != TARGET_HOST || host->has_committed || !host->world->plan.is_staged ||
+        host->recording != NULL || host->in_flight > 0) {
+        trace_fail(host->world->trace, "%s asks for a commit that is not due", host_name(host));
+    }
+    oracle_commit(host->world);
+    host->is_committing = true;
+    host->has_committed = true;
+    host->world->has_forgotten = true;
+    host->world->census->commits++;
+    if (host->world->plan.answers_at_once) {
+        answer_commit(host);
+    } else {
+        plan_answer(host, OCCUR_COMMITTED);
+    }
+}
+
 static void forget(struct sim_host *host)
 {
     trace_say(host->world->trace, "%s: the checkpoint is forgotten", host_name(host));
@@ -339,6 +369,9 @@ static void carry_out(struct sim_host *host, const struct session_action *action
         break;
     case ACTION_IDENTIFY:
         ask_identify(host);
+        break;
+    case ACTION_COMMIT:
+        ask_commit(host);
         break;
     case ACTION_INVALID:
         trace_fail(host->world->trace, "%s: an action of no kind", host_name(host));
@@ -479,7 +512,7 @@ static uint64_t link_delay_ns(struct world *world)
 
 static bool is_over(const struct sim_host *host)
 {
-    if (!session_is_finished(host->session)) {
+    if (host->is_committing || !session_is_finished(host->session)) {
         return false;
     }
     return host->state == SESSION_DONE || host->link_has_ended ||
@@ -579,6 +612,9 @@ void host_occur(struct sim_host *host, const struct occurrence *occurrence)
     case OCCUR_IDENTIFIED:
         answer_identify(host);
         break;
+    case OCCUR_COMMITTED:
+        answer_commit(host);
+        break;
     case OCCUR_FAREWELL:
         host->has_waited = true;
         break;
@@ -662,6 +698,10 @@ void host_die(struct sim_host *host, bool with_power)
         }
     }
     host->recording = NULL;
+    if (host->is_committing) {
+        world->record_bytes = 0; /* whatever became of the commit, whoever recovers removes it */
+        host->is_committing = false;
+    }
     for (uint32_t i = 0; i < world->plan.disk_count; i++) {
         struct sim_disk *disk = disk_of(host, i);
         if (with_power) {

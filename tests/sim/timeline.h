@@ -19,6 +19,7 @@ enum occurrence_kind {
     OCCUR_OPENED,     /* the host answers, later than at once: OPEN_DISKS */
     OCCUR_RECORDED,   /* RECORD */
     OCCUR_IDENTIFIED, /* IDENTIFY */
+    OCCUR_COMMITTED,  /* COMMIT */
     OCCUR_FAREWELL    /* a host that failed waits no longer for its last words to be taken */
 };
 

@@ -621,6 +621,8 @@ void world_run(uint64_t seed, struct trace *trace, struct census *census)
     world->planner = chance_of(seed, 1);
     world->chance = chance_of(seed, 2);
     plan_make(&world->plan, &world->planner);
+    /* Not drawn: no other seed shall get another world by it. */
+    world->plan.is_staged = seed % 7 == 1;
     plan_say(&world->plan, trace);
     sim_link_init(&world->link);
     world->link.least_ns = world->plan.link_least_ns;

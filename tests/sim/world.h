@@ -36,6 +36,8 @@ struct sim_host {
     bool is_opening; /* the answer is planned */
     bool is_identifying;
     bool is_identified;
+    bool is_committing; /* the answer is planned */
+    bool has_committed;
     struct checkpoint *recording; /* borrowed from the session until it is answered; or NULL */
     struct checkpoint loaded;     /* given to the session */
     bool link_has_ended;
@@ -75,6 +77,7 @@ struct census {
     uint64_t comparisons_done;
     uint64_t sessions_resumed;
     uint64_t checkpoints;
+    uint64_t commits;
     uint64_t steps;
     uint64_t shipped_bytes;
     uint64_t fired[FAULT_COUNT];
@@ -171,6 +174,9 @@ void oracle_done(struct world *world, const struct sim_host *host,
 
 /* The target wants this recorded. */
 void oracle_record(struct world *world, const struct checkpoint *checkpoint);
+
+/* The target wants what is staged made the present point: it must be the source, and durable. */
+void oracle_commit(struct world *world);
 
 /* oracle_bytes_before - how many bytes of a disk lie before a node of the session. */
 uint64_t oracle_bytes_before(const struct world *world, uint32_t disk, uint64_t node);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "wire/checkpoint_file.h"
+#include "points/checkpoint_file.h"
 
 #include <dirent.h>
 #include <errno.h>

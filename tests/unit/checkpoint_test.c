@@ -16,7 +16,13 @@ static struct checkpoint sample(uint32_t disk_count)
         checkpoint.size_bytes[i] = 1000ULL * i + 7;
         memset(checkpoint.source_identity[i], (int)i + 1, DISK_IDENTITY_BYTES);
         memset(checkpoint.target_identity[i], (int)i + 2, DISK_IDENTITY_BYTES);
+        checkpoint.target_groups[i] = 100ULL + i;
         memset(checkpoint.proof[i], (int)i + 3, PROOF_BYTES);
+    }
+    checkpoint.segments.count = disk_count % (PROOF_SEGMENTS_MAX + 1);
+    for (uint32_t i = 0; i < checkpoint.segments.count; i++) {
+        checkpoint.segments.list[i].first_node = 1000ULL * i;
+        memset(checkpoint.segments.list[i].key, (int)i + 4, DIGEST_KEY_BYTES);
     }
     return checkpoint;
 }

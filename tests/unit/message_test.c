@@ -333,7 +333,7 @@ static void a_field_out_of_its_range_is_refused(void **state)
         {MESSAGE_HELLO, 50, 0},   /* a NUL in the text */
         {MESSAGE_OPEN, 0, 0},     /* no role */
         {MESSAGE_OPEN, 0, 3},     /* no such role */
-        {MESSAGE_OPEN, 1, 8},     /* an unknown flag */
+        {MESSAGE_OPEN, 1, 32},    /* an unknown flag */
         {MESSAGE_OPEN, 5, 3},     /* compress: no such choice */
         {MESSAGE_OPEN, 6, 3},     /* pages: no such choice */
         {MESSAGE_OPEN, 15, 0},    /* no disks */

@@ -82,6 +82,9 @@ static void carry_out(struct end *end, const struct session_action *action)
     case ACTION_IDENTIFY:
         tell(end, (struct session_event){.kind = SESSION_IDENTIFIED, .facts = &facts});
         break;
+    case ACTION_COMMIT:
+        tell(end, (struct session_event){.kind = SESSION_COMMITTED});
+        break;
     case ACTION_FORGET:
         break;
     case ACTION_INVALID:

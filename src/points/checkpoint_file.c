@@ -8,7 +8,7 @@
  * 2. `checkpoint` is always a whole record: it is written as `checkpoint.new`, flushed, and
  *    renamed.
  */
-#include "wire/checkpoint_file.h"
+#include "points/checkpoint_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +21,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/open.h"
 
 #define RECORD_NAME "checkpoint"
 #define NEW_RECORD_NAME "checkpoint.new"
@@ -208,7 +210,7 @@ static void sync_parent(const char *dir)
     char parent[PATH_TEXT_MAX];
 
     parent_of(dir, parent);
-    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open_path(parent, O_RDONLY | O_DIRECTORY);
     if (fd >= 0) {
         (void)fsync(fd);
         (void)close(fd);
@@ -267,7 +269,7 @@ static int check_dir(int fd, const char *dir, struct error *err)
  * there is none (and err was not set). */
 static int open_dir(const char *dir, bool *is_missing, struct error *err)
 {
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open_path(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 
     *is_missing = fd < 0 && errno == ENOENT;
     if (*is_missing) {

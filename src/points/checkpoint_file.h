@@ -5,8 +5,8 @@
  * (/var/lib/resilver, or $XDG_STATE_HOME/resilver for others than root) for a block device. The
  * directory is gone when the run is complete.
  */
-#ifndef RESILVER_WIRE_CHECKPOINT_FILE_H
-#define RESILVER_WIRE_CHECKPOINT_FILE_H
+#ifndef RESILVER_POINTS_CHECKPOINT_FILE_H
+#define RESILVER_POINTS_CHECKPOINT_FILE_H
 
 #include <stddef.h>
 

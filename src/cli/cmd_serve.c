@@ -30,9 +30,9 @@
 #include "cli/listener.h"
 #include "cli/stop.h"
 #include "disk/disk.h"
-#include "points/checkpoint_file.h"
 #include "wire/link.h"
 #include "wire/loop.h"
+#include "wire/target_host.h"
 
 /* How long a server that ran out of descriptors lets the next connection wait. */
 #define EXHAUSTED_PAUSE_MS 1000
@@ -89,6 +89,7 @@ struct serve {
 struct serve_session {
     struct serve *serve; /* borrowed */
     struct link *link;   /* borrowed */
+    struct target_host target;
     uint32_t disk_count; /* of those opened */
     enum session_role role;
     char names[DISKS_MAX][EXPORT_NAME_MAX];
@@ -111,41 +112,23 @@ void cmd_serve_want_disk(const struct session_open *open, uint32_t index,
     };
 }
 
-int cmd_serve_open_disks(const struct session_open *open, const struct disk_open_options *wanted,
-                         struct loop_disks *out, uint32_t *out_failed, struct error *err)
+void cmd_serve_say_waiting(bool is_waiting)
 {
-    struct loop_disks opened = {.checkpoint_dir = ""};
-
-    for (uint32_t i = 0; i < open->disk_count; i++) {
-        if (disk_open(&wanted[i], &opened.disks[i], err) < 0) {
-            error_set_disk(err, open->disks[i].name);
-            for (uint32_t j = 0; j < i; j++) {
-                disk_close(opened.disks[j]);
-            }
-            if (out_failed != NULL) {
-                *out_failed = i;
-            }
-            return -1;
-        }
-        /* One record for all of the session's disks: beside the first that has a place for it. */
-        if (wanted[i].write && opened.checkpoint_dir[0] == '\0') {
-            checkpoint_dir_for(wanted[i].path, opened.checkpoint_dir);
-        }
-    }
-    *out = opened;
-    return 0;
+    (void)fprintf(stderr, "resilver: %s\n",
+                  is_waiting ? "no room left for the staged point on the target's file system; "
+                               "waiting for some (Ctrl-C keeps what is staged)"
+                             : "there is room again; going on");
 }
 
-int cmd_serve_open_paths(void *context, const struct session_open *open, struct loop_disks *out,
-                         struct error *err)
+int cmd_serve_open_paths(struct target_host *host, const struct session_open *open,
+                         struct loop_disks *out, struct error *err)
 {
     struct disk_open_options wanted[DISKS_MAX];
 
-    (void)context;
     for (uint32_t i = 0; i < open->disk_count; i++) {
         cmd_serve_want_disk(open, i, &wanted[i]);
     }
-    return cmd_serve_open_disks(open, wanted, out, NULL, err);
+    return target_host_open(host, open, wanted, out, NULL, err);
 }
 
 /* Whether this session may have the export in the way that it wants it; wanted is changed to how it
@@ -157,6 +140,10 @@ static int check_export(const struct export *export, const struct session_open *
 
     if (wanted->write && export->is_read_only) {
         return fail(err, ERR_USAGE, 0, "export '%s' is read-only here and cannot be a target",
+                    export->name);
+    }
+    if ((open->flags & SESSION_REPLICA) != 0) {
+        return fail(err, ERR_USAGE, 0, "export '%s' is a disk and not a replica's folder",
                     export->name);
     }
     if ((open->flags & SESSION_CREATE) != 0 && wanted->write && !export->can_create) {
@@ -239,12 +226,43 @@ static int open_exports(void *context, const struct session_open *open, struct l
             return -1;
         }
     }
-    if (cmd_serve_open_disks(open, wanted, out, NULL, err) < 0) {
+    if (target_host_open(&session->target, open, wanted, out, NULL, err) < 0) {
         return -1;
     }
     session->disk_count = open->disk_count;
     session->role = open->role;
     return 0;
+}
+
+/* loop_host.open_disks of a server without: names are paths. */
+static int open_paths(void *context, const struct session_open *open, struct loop_disks *out,
+                      struct error *err)
+{
+    struct serve_session *session = context;
+
+    return cmd_serve_open_paths(&session->target, open, out, err);
+}
+
+/* loop_host.commit */
+static int commit(void *context, const struct session_seal *seal, struct error *err)
+{
+    struct serve_session *session = context;
+
+    return target_host_commit(&session->target, seal, err);
+}
+
+/* loop_host.waiting: to the log, or over ssh to the user's own screen. */
+static void waiting(void *context, bool is_waiting)
+{
+    const struct serve_session *session = context;
+
+    if (session->serve->is_stdio) {
+        cmd_serve_say_waiting(is_waiting);
+    } else {
+        log_event(LOG_LEVEL_WARNING,
+                  {"event", is_waiting ? "no room for the staged point, waiting" : "going on"},
+                  {"peer", session->link->peer});
+    }
 }
 
 /* --- one session --------------------------------------------------------------------------------
@@ -255,8 +273,10 @@ static int run_session(struct serve_session *session, int stop_fd, struct progre
 {
     bool has_exports = !session->serve->is_stdio || session->serve->exports.count > 0;
     struct loop_host host = {
-        .open_disks = has_exports ? open_exports : cmd_serve_open_paths,
-        .context = has_exports ? session : NULL,
+        .open_disks = has_exports ? open_exports : open_paths,
+        .commit = commit,
+        .waiting = waiting,
+        .context = session,
     };
     struct loop_config config = {
         .session = {.is_initiator = false, .env = env_system()},
@@ -266,7 +286,10 @@ static int run_session(struct serve_session *session, int stop_fd, struct progre
         .stop_fd = stop_fd,
     };
 
-    return loop_run(&config, out, err);
+    session->target.env = env_system();
+    int result = loop_run(&config, out, err);
+    target_host_done(&session->target);
+    return result;
 }
 
 /*

@@ -6,6 +6,7 @@
 #ifndef RESILVER_CLI_CMD_SERVE_H
 #define RESILVER_CLI_CMD_SERVE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/attributes.h"
@@ -14,23 +15,19 @@
 struct disk_open_options;
 struct loop_disks;
 struct session_open;
+struct target_host;
 
 /* cmd_serve_want_disk - how the session wants disk `index` opened, its name taken for a path;
  * borrowed from open. */
 void cmd_serve_want_disk(const struct session_open *open, uint32_t index,
                          struct disk_open_options *out);
 
-/*
- * cmd_serve_open_disks - open all of the session's disks, disk i as wanted[i] says. On failure
- * nothing stays open, err->disk is the disk's name in the session, and *out_failed (may be NULL)
- * its index. Errors: as disk_open().
- */
-MUST_CHECK int cmd_serve_open_disks(const struct session_open *open,
-                                    const struct disk_open_options *wanted, struct loop_disks *out,
-                                    uint32_t *out_failed, struct error *err);
+/* cmd_serve_open_paths - open all of the session's disks, whose names are paths. Errors: as
+ * target_host_open(). */
+MUST_CHECK int cmd_serve_open_paths(struct target_host *host, const struct session_open *open,
+                                    struct loop_disks *out, struct error *err);
 
-/* cmd_serve_open_paths - loop_host.open_disks: the names are paths; context is not used. */
-int cmd_serve_open_paths(void *context, const struct session_open *open, struct loop_disks *out,
-                         struct error *err);
+/* cmd_serve_say_waiting - what loop_host.waiting tells, for people. */
+void cmd_serve_say_waiting(bool is_waiting);
 
 #endif

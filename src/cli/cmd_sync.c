@@ -11,7 +11,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/env.h"
+#include "cli/ask.h"
 #include "cli/cmd_serve.h"
 #include "cli/command.h"
 #include "cli/human.h"
@@ -34,6 +34,7 @@
 #include "engine/progress.h"
 #include "wire/link.h"
 #include "wire/loop.h"
+#include "wire/target_host.h"
 
 _Static_assert(REPORT_PROOF_BYTES == PROOF_BYTES, "a report holds a whole proof");
 
@@ -51,6 +52,7 @@ const struct command cmd_sync = {
     .notes = "SOURCE and TARGET are each one of:\n"
              "  PATH                          a file or block device of this host\n"
              "  [USER@]HOST:PATH              one of another host, over ssh\n"
+             "  [USER@][HOST:]FOLDER/         as TARGET: the disk in the replica kept in FOLDER\n"
              "  tls://HOST:PORT/NAME          an export of 'resilver serve --listen'\n"
              "  nbd+unix:///NAME?socket=PATH  an NBD export of this host\n"
              "\n"
@@ -74,7 +76,8 @@ struct sync {
     bool is_local;          /* both sides are this process */
     struct session_disk_name sources[DISKS_MAX];
     struct session_disk_name targets[DISKS_MAX];
-    bool may_cut[DISKS_MAX]; /* its name was typed back */
+    bool may_cut[DISKS_MAX];   /* its name was typed back */
+    struct target_host target; /* of the end that is the target, if that is here */
     struct sync_cut cut; /* written by the thread that opens the targets, read when it has ended */
     int stop_fd;
     uint64_t start_ns;
@@ -114,11 +117,36 @@ static int open_targets(void *context, const struct session_open *open, struct l
         cmd_serve_want_disk(open, i, &wanted[i]);
         wanted[i].shrink = wanted[i].shrink || (wanted[i].create && sync->may_cut[i]);
     }
-    if (cmd_serve_open_disks(open, wanted, out, &failed, err) < 0) {
+    if (target_host_open(&sync->target, open, wanted, out, &failed, err) < 0) {
         look_for_cut(sync, failed, &wanted[failed]);
         return -1;
     }
     return 0;
+}
+
+/* loop_host.open_disks for the sources of this host. */
+static int open_sources(void *context, const struct session_open *open, struct loop_disks *out,
+                        struct error *err)
+{
+    struct target_host none = {.env = env_system()}; /* a source is never staged */
+
+    (void)context;
+    return cmd_serve_open_paths(&none, open, out, err);
+}
+
+/* loop_host.commit */
+static int commit_targets(void *context, const struct session_seal *seal, struct error *err)
+{
+    struct sync *sync = context;
+
+    return target_host_commit(&sync->target, seal, err);
+}
+
+/* loop_host.waiting */
+static void say_waiting(void *context, bool is_waiting)
+{
+    (void)context;
+    cmd_serve_say_waiting(is_waiting);
 }
 
 /* --- progress and result --------------------------------------------------------------------- */
@@ -253,10 +281,13 @@ static const struct endpoint *remote_endpoint(const struct sync *sync)
 
 /* --- one session ----------------------------------------------------------------------------- */
 
-static uint32_t session_flags(const struct settings *settings)
+static uint32_t session_flags(const struct sync *sync)
 {
+    const struct settings *settings = &sync->settings;
     uint32_t flags = settings->is_check ? SESSION_CHECK : 0;
 
+    flags |= settings->atomic ? SESSION_ATOMIC : 0;
+    flags |= sync->plan.pairs[0].is_replica ? SESSION_REPLICA : 0;
     if (settings->create) {
         flags |= SESSION_CREATE | (settings->yes ? SESSION_SHRINK : 0);
     }
@@ -282,14 +313,16 @@ static int run_initiator(struct sync *sync, struct link *link, struct progress *
 {
     bool is_source = sync->role == ROLE_SOURCE;
     struct loop_host host = {
-        .open_disks = is_source ? cmd_serve_open_paths : open_targets,
+        .open_disks = is_source ? open_sources : open_targets,
+        .commit = commit_targets,
+        .waiting = say_waiting,
         .progress = show_progress,
         .context = sync,
     };
     struct loop_config config = {
         .session = {.is_initiator = true,
                     .role = sync->role,
-                    .flags = session_flags(&sync->settings),
+                    .flags = session_flags(sync),
                     .disk_count = sync->plan.disk_count,
                     .local_disks = is_source ? sync->sources : sync->targets,
                     .remote_disks = is_source ? sync->targets : sync->sources,
@@ -318,7 +351,10 @@ struct responder {
 static void *run_responder(void *argument)
 {
     struct responder *responder = argument;
-    struct loop_host host = {.open_disks = open_targets, .context = responder->sync};
+    struct loop_host host = {.open_disks = open_targets,
+                             .commit = commit_targets,
+                             .waiting = say_waiting,
+                             .context = responder->sync};
     /* No stop_fd: told to stop, the initiator says so over the link, and what is half done is
      * finished here in order. */
     struct loop_config config = {
@@ -418,7 +454,9 @@ static int run_remote(struct sync *sync, struct progress *out, struct error *err
 static int run_once(struct sync *sync, struct progress *out, struct error *err)
 {
     sync->cut.is_needed = false;
+    sync->target.env = env_system();
     int result = sync->is_local ? run_local(sync, out, err) : run_remote(sync, out, err);
+    target_host_done(&sync->target);
     render_live_clear(&sync->live);
     /* Whatever else then went wrong (ssh got the same Ctrl-C), this is why. */
     if (result < 0 && stop_signal_name() != NULL) {
@@ -430,28 +468,6 @@ static int run_once(struct sync *sync, struct progress *out, struct error *err)
 
 /* --- cutting a target ------------------------------------------------------------------------ */
 
-/* One line from the terminal, without its end; waits until it comes or the program is told to stop.
- */
-static int read_line(int stop_fd, char *out, size_t size_bytes, struct error *err)
-{
-    struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
-                            {.fd = stop_fd, .events = POLLIN}};
-
-    while (poll(fds, 2, -1) < 0 && errno == EINTR) {
-    }
-    if (stop_signal_name() != NULL) {
-        return fail(err, ERR_CANCELLED, 0, "stopped by %s; nothing was changed",
-                    stop_signal_name());
-    }
-    ssize_t got = read(STDIN_FILENO, out, size_bytes - 1);
-    if (got < 0) {
-        return fail(err, ERR_IO, errno, "cannot read the answer");
-    }
-    out[got] = '\0';
-    out[strcspn(out, "\n")] = '\0';
-    return 0;
-}
-
 static int confirm_cut(struct sync *sync, struct error *err)
 {
     const struct plan_pair *pair = &sync->plan.pairs[sync->cut.index];
@@ -459,11 +475,10 @@ static int confirm_cut(struct sync *sync, struct error *err)
     char must[HUMAN_MAX];
     char name[PATH_TEXT_MAX];
     char answer[PATH_TEXT_MAX] = "";
-    bool can_ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1 && !sync->settings.json;
 
     (void)human_size(sync->cut.has_bytes, has);
     (void)human_size(sync->cut.must_bytes, must);
-    if (!can_ask) {
+    if (sync->settings.json || !ask_can()) {
         (void)fail(
             err, ERR_WRONG_STATE, 0,
             "%s is larger (%s) than its source (%s) and would be cut; add --yes to allow that",
@@ -476,7 +491,7 @@ static int confirm_cut(struct sync *sync, struct error *err)
                   "%s is larger (%s) than its source (%s). What lies beyond will be lost.\n"
                   "Type its name to cut it: ",
                   name, has, must);
-    if (read_line(sync->stop_fd, answer, sizeof answer, err) < 0) {
+    if (ask_line(sync->stop_fd, answer, sizeof answer, err) < 0) {
         return -1;
     }
     if (strcmp(answer, pair->target.text) != 0) {

@@ -4,8 +4,46 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli/nearest.h"
 #include "cli/render_json.h"
 #include "cli/render_text.h"
+
+/* The word by which a command is chosen among its like. */
+static const char *word_of(const struct command *command)
+{
+    const char *blank = strrchr(command->name, ' ');
+
+    return blank == NULL ? command->name : blank + 1;
+}
+
+const struct command *command_find(const struct command *const *list, size_t count,
+                                   const char *before, const char *typed, struct error *err)
+{
+    const char *nearest = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(word_of(list[i]), typed) == 0) {
+            return list[i];
+        }
+        nearest = nearest_pick(typed, nearest, word_of(list[i]));
+    }
+    if (nearest != NULL) {
+        (void)fail(err, ERR_USAGE, 0, "unknown command '%s%s'; did you mean '%s%s'?", before, typed,
+                   before, nearest);
+    } else {
+        (void)fail(err, ERR_USAGE, 0, "unknown command '%s%s'; 'resilver %s--help' lists them",
+                   before, typed, before);
+    }
+    return NULL;
+}
+
+static void print_verbs(const struct command *command, FILE *out)
+{
+    (void)fputc('\n', out);
+    for (size_t i = 0; i < command->verb_count; i++) {
+        (void)fprintf(out, "  %-10s%s\n", word_of(command->verbs[i]), command->verbs[i]->summary);
+    }
+}
 
 void command_print_help(const struct command *command, FILE *out)
 {
@@ -13,6 +51,9 @@ void command_print_help(const struct command *command, FILE *out)
     for (size_t i = 0; command->synopsis[i] != NULL; i++) {
         (void)fprintf(out, "%s resilver %s%s%s\n", i == 0 ? "usage:" : "      ", command->name,
                       command->synopsis[i][0] == '\0' ? "" : " ", command->synopsis[i]);
+    }
+    if (command->verb_count > 0) {
+        print_verbs(command, out);
     }
     if (command->option_count > 0) {
         (void)fprintf(out, "\n");

@@ -19,18 +19,27 @@ enum command_status {
 };
 
 struct command {
-    const char *name;
+    const char *name;                  /* with the words before it: "replica list" */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns an enum
                                           command_status */
     const char *summary;               /* one line */
     const char *const *synopsis;       /* lines, without "resilver NAME"; NULL ends them */
     const struct option_row *options;
     size_t option_count;
-    const char *notes; /* what else the help says; NULL: nothing */
+    const char *notes;                  /* what else the help says; NULL: nothing */
+    const struct command *const *verbs; /* the words that may come next; NULL: none */
+    size_t verb_count;
 };
 
 extern const struct command cmd_sync;
 extern const struct command cmd_serve;
+extern const struct command cmd_replica;
+extern const struct command cmd_recover;
+
+/* command_find - the one of a list whose last word was typed. NULL with ERR_USAGE: none; the
+ * message has the nearest that there is. before: the words before it, with a blank at their end. */
+const struct command *command_find(const struct command *const *list, size_t count,
+                                   const char *before, const char *typed, struct error *err);
 
 /* command_print_help - the short usage: `resilver help NAME` and `resilver NAME --help`. */
 void command_print_help(const struct command *command, FILE *out);

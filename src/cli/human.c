@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <wchar.h>
 #include <wctype.h>
 
@@ -71,6 +72,18 @@ const char *human_duration(uint64_t elapsed_ns, char out[HUMAN_MAX])
     } else {
         (void)snprintf(out, HUMAN_MAX, "%" PRIu64 " h %" PRIu64 " min", seconds / 3600,
                        seconds / 60 % 60);
+    }
+    return out;
+}
+
+const char *human_time(uint64_t since_1970_ns, char out[HUMAN_MAX])
+{
+    time_t seconds = (time_t)(since_1970_ns / NS_PER_S);
+    struct tm local;
+
+    if (localtime_r(&seconds, &local) == NULL ||
+        strftime(out, HUMAN_MAX, "%Y-%m-%d %H:%M:%S", &local) == 0) {
+        (void)snprintf(out, HUMAN_MAX, "unknown");
     }
     return out;
 }

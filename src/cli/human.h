@@ -23,6 +23,9 @@ uint64_t human_rate_of(uint64_t bytes, uint64_t elapsed_ns);
 /* human_duration - "0.4 s", "59.9 s", "2 min 5 s", "3 h 7 min". */
 const char *human_duration(uint64_t elapsed_ns, char out[HUMAN_MAX]);
 
+/* human_time - nanoseconds since 1970 as this host's local time: "2026-03-01 10:20:30". */
+const char *human_time(uint64_t since_1970_ns, char out[HUMAN_MAX]);
+
 /* human_clock - seconds as "0:42", "12:05", "1:02:03"; from 100 hours on "over 99 h". */
 const char *human_clock(uint64_t seconds, char out[HUMAN_MAX]);
 

@@ -12,7 +12,6 @@
 #include "base/attributes.h"
 #include "base/limits.h"
 #include "cli/command.h"
-#include "cli/nearest.h"
 
 static int run_help(int argc, char **argv);
 static int run_version(int argc, char **argv);
@@ -21,7 +20,7 @@ static const struct command cmd_help = {
     .name = "help",
     .run = run_help,
     .summary = "show what a command does and which options it has",
-    .synopsis = (const char *const[]){"[COMMAND]", NULL},
+    .synopsis = (const char *const[]){"[COMMAND ...]", NULL},
 };
 
 static const struct command cmd_version = {
@@ -31,24 +30,12 @@ static const struct command cmd_version = {
     .synopsis = (const char *const[]){"", NULL},
 };
 
-static const struct command *const commands[] = {&cmd_sync, &cmd_serve, &cmd_help, &cmd_version};
+static const struct command *const commands[] = {&cmd_sync,    &cmd_serve, &cmd_replica,
+                                                 &cmd_recover, &cmd_help,  &cmd_version};
 
 static const struct command *find_command(const char *name, struct error *err)
 {
-    const char *nearest = NULL;
-
-    for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
-        if (strcmp(commands[i]->name, name) == 0) {
-            return commands[i];
-        }
-        nearest = nearest_pick(name, nearest, commands[i]->name);
-    }
-    if (nearest != NULL) {
-        (void)fail(err, ERR_USAGE, 0, "unknown command '%s'; did you mean '%s'?", name, nearest);
-    } else {
-        (void)fail(err, ERR_USAGE, 0, "unknown command '%s'; 'resilver --help' lists them", name);
-    }
-    return NULL;
+    return command_find(commands, ARRAY_COUNT(commands), "", name, err);
 }
 
 static int print_list(void)
@@ -70,6 +57,11 @@ static int run_help(int argc, char **argv)
         return print_list();
     }
     const struct command *command = find_command(argv[1], &err);
+    if (command != NULL && argc > 2 && command->verb_count > 0) {
+        char before[64];
+        (void)snprintf(before, sizeof before, "%s ", command->name);
+        command = command_find(command->verbs, command->verb_count, before, argv[2], &err);
+    }
     if (command == NULL) {
         return command_fail(&err, false);
     }

@@ -23,6 +23,32 @@ void plan_done(struct plan *plan)
     *plan = (struct plan){0};
 }
 
+/* "FOLDER/" is the replica there; its disk has the name of the source's file. */
+static int complete_target(struct plan_pair *pair, struct error *err)
+{
+    struct endpoint *target = &pair->target;
+    const struct endpoint *source = &pair->source;
+    size_t used = strlen(target->text);
+    const char *slash = strrchr(source->path, '/');
+    const char *name = slash == NULL ? source->path : slash + 1;
+
+    if ((target->kind != ENDPOINT_PATH && target->kind != ENDPOINT_SSH) ||
+        target->text[used - 1] != '/') {
+        return 0;
+    }
+    if (source->kind == ENDPOINT_NBD || name[0] == '\0') {
+        return fail(err, ERR_USAGE, 0,
+                    "'%s' gives no name to its disk in the replica '%s'; name a file as the source",
+                    source->text, target->text);
+    }
+    if (used + strlen(name) >= sizeof target->text) {
+        return fail(err, ERR_USAGE, 0, "'%s%s' is too long", target->text, name);
+    }
+    memcpy(target->text + used, name, strlen(name) + 1);
+    pair->is_replica = true;
+    return 0;
+}
+
 static int add(struct plan *plan, const char *source, size_t source_len, const char *target,
                struct error *err)
 {
@@ -36,7 +62,7 @@ static int add(struct plan *plan, const char *source, size_t source_len, const c
         return -1;
     }
     plan->disk_count++;
-    return 0;
+    return complete_target(pair, err);
 }
 
 int plan_add(struct plan *plan, const char *source, const char *target, struct error *err)
@@ -69,6 +95,14 @@ static int check_hosts(const struct plan *plan, struct error *err)
             return fail(err, ERR_USAGE, 0,
                         "the targets '%s' and '%s' are not on one host; make a run for each host",
                         first->target.text, pair->target.text);
+        }
+    }
+    for (uint32_t i = 1; i < plan->disk_count; i++) {
+        if (first->is_replica != plan->pairs[i].is_replica) {
+            return fail(err, ERR_USAGE, 0,
+                        "'%s' is in a replica and '%s' is not; make two runs of it",
+                        plan->pairs[first->is_replica ? 0 : i].target.text,
+                        plan->pairs[first->is_replica ? i : 0].target.text);
         }
     }
     if (endpoint_is_remote(&first->source) && endpoint_is_remote(&first->target)) {

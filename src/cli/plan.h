@@ -17,6 +17,8 @@
 struct plan_pair {
     struct endpoint source;
     struct endpoint target;
+    bool is_replica; /* the target was written as a replica's folder, with a slash at its end; the
+                        disk's name, which is the source's, was added to it */
 };
 
 struct plan {

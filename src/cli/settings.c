@@ -11,6 +11,8 @@
 enum settings_option {
     OPTION_CHECK = OPTIONS_FIRST_ID,
     OPTION_CREATE,
+    OPTION_ATOMIC,
+    OPTION_IN_PLACE,
     OPTION_DISK,
     OPTION_FORMAT,
     OPTION_SOURCE_FORMAT,
@@ -35,6 +37,9 @@ const struct option_row settings_rows[SETTINGS_ROWS] = {
     {OPTION_CHECK, "check", 0, NULL, "compare only; exit with 3 if there are differences"},
     {OPTION_CREATE, "create", 0, NULL,
      "make the target if it is missing, or give it the right size"},
+    {OPTION_ATOMIC, "atomic", 0, NULL,
+     "keep the targets as they are until all of the new is there"},
+    {OPTION_IN_PLACE, "in-place", 0, NULL, "write into the targets at once (what paths get)"},
     {OPTION_DISK, "disk", 0, "SOURCE=TARGET", "one of several pairs of disks of this run"},
     {OPTION_FORMAT, "format", 0, "FMT", "both are raw, qcow2, vhdx, vmdk or vdi images"},
     {OPTION_SOURCE_FORMAT, "source-format", 0, "FMT", "the same for the sources alone"},
@@ -129,6 +134,8 @@ static int take_value(struct settings *settings, struct plan *plan, enum setting
         return parse_word("ca", value, &settings->credentials.ca, err);
     case OPTION_CHECK:
     case OPTION_CREATE:
+    case OPTION_ATOMIC:
+    case OPTION_IN_PLACE:
     case OPTION_JSON:
     case OPTION_VERBOSE:
     case OPTION_QUIET:
@@ -148,13 +155,15 @@ static int take_option(struct settings *settings, struct plan *plan, enum settin
     if (id == OPTION_HELP) {
         return 1;
     }
-    flag = id == OPTION_CHECK     ? &settings->is_check
-           : id == OPTION_CREATE  ? &settings->create
-           : id == OPTION_JSON    ? &settings->json
-           : id == OPTION_VERBOSE ? &settings->verbose
-           : id == OPTION_QUIET   ? &settings->quiet
-           : id == OPTION_YES     ? &settings->yes
-                                  : NULL;
+    flag = id == OPTION_CHECK      ? &settings->is_check
+           : id == OPTION_CREATE   ? &settings->create
+           : id == OPTION_ATOMIC   ? &settings->atomic
+           : id == OPTION_IN_PLACE ? &settings->in_place
+           : id == OPTION_JSON     ? &settings->json
+           : id == OPTION_VERBOSE  ? &settings->verbose
+           : id == OPTION_QUIET    ? &settings->quiet
+           : id == OPTION_YES      ? &settings->yes
+                                   : NULL;
     if (flag == NULL) {
         return take_value(settings, plan, id, value, err);
     }
@@ -192,6 +201,15 @@ static int check_settings(struct settings *settings, struct plan *plan, struct e
     }
     if (settings->is_check && settings->create) {
         return fail(err, ERR_USAGE, 0, "--check changes nothing, so --create cannot go with it");
+    }
+    if (settings->atomic && (settings->in_place || settings->is_check)) {
+        return fail(err, ERR_USAGE, 0, "--atomic and --%s cannot go together",
+                    settings->in_place ? "in-place" : "check");
+    }
+    if (settings->in_place && first->is_replica) {
+        return fail(err, ERR_USAGE, 0,
+                    "a replica is never written in place; leave out --in-place, or name the disk "
+                    "itself");
     }
     if ((has_tls && settings->format != NULL) ||
         (first->source.kind == ENDPOINT_TLS && settings->source_format != NULL) ||

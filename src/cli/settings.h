@@ -19,6 +19,8 @@ enum settings_when { SETTINGS_AUTO = 0, SETTINGS_ALWAYS, SETTINGS_NEVER };
 struct settings {
     bool is_check;
     bool create;
+    bool atomic;
+    bool in_place;
     bool json;
     bool verbose;
     bool quiet;
@@ -36,7 +38,7 @@ struct settings {
     struct credentials credentials; /* complete if an endpoint is tls:// */
 };
 
-#define SETTINGS_ROWS 20
+#define SETTINGS_ROWS 22
 extern const struct option_row settings_rows[SETTINGS_ROWS];
 
 /*

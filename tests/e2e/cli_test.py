@@ -187,33 +187,51 @@ class Usage(lib.Case):
 class SameOptions(lib.Case):
     """What the help lists is what manual page and completion know, and nothing else."""
 
-    def options_of(self, command):
-        text = self.resilver("help", command).out
+    def options_of(self, *command):
+        text = self.resilver("help", *command).out
         return set(re.findall(r"^ +(?:-\w, )?--([a-z-]+)", text, re.MULTILINE))
 
     def test_manual_pages(self):
-        for command in ("sync", "serve"):
+        verbs = re.findall(r"^  (\w+) ", self.resilver("help", "replica").out, re.MULTILINE)
+        self.assertIn("rollback", verbs)
+        of_verbs = set().union(*(self.options_of("replica", verb) for verb in verbs))
+        for command in ("sync", "serve", "recover", "replica"):
             with self.subTest(command=command):
                 path = os.path.join(TREE, "docs", "man", "resilver-%s.1" % command)
                 with open(path, encoding="utf-8") as file:
                     found = re.findall(r"^\.It (?:Fl \w , )?(?:Fl )?-([a-z-]+)", file.read(), re.M)
-                self.assertEqual(set(found), self.options_of(command))
+                self.assertEqual(set(found), of_verbs if command == "replica"
+                                 else self.options_of(command))
 
     def test_completion(self):
         path = os.path.join(TREE, "packaging", "bash-completion", "resilver")
         with open(path, encoding="utf-8") as file:
             text = file.read()
-        for command in ("sync", "serve"):
+        for command in ("sync", "serve", "recover"):
             with self.subTest(command=command):
                 words = re.search(r"%s_options='([^']*)'" % command, text).group(1).split()
                 self.assertEqual({word.strip("-=") for word in words}, self.options_of(command))
+
+    def test_completion_of_verbs(self):
+        path = os.path.join(TREE, "packaging", "bash-completion", "resilver")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        for verb in re.findall(r"^  (\w+) ", self.resilver("help", "replica").out, re.MULTILINE):
+            with self.subTest(verb=verb):
+                words = re.search(r"(?m)^    [a-z |]*\b%s\b[a-z |]*\) _resilver_options \"\$1\" (.*) ;;"
+                                  % verb, text).group(1).split()
+                self.assertEqual({word.strip("-=") for word in words},
+                                 self.options_of("replica", verb))
 
     def test_completion_completes(self):
         lib.need_tool("bash")
         path = os.path.join(TREE, "packaging", "bash-completion", "resilver")
         script = ('source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _resilver 2>/dev/null; '
                   'echo "${COMPREPLY[*]}"')
-        for words, wanted in ((["s"], "sync serve"), (["sync", "--che"], "--check"),
+        for words, wanted in ((["s"], "sync serve"), (["re"], "replica recover"),
+                              (["replica", "ro"], "rollback"),
+                              (["replica", "open", "--so"], "--socket="),
+                              (["help", "replica", "ver"], "verify"), (["sync", "--che"], "--check"),
                               (["sync", "--format", "=", "v"], "vhdx vmdk vdi"),
                               (["sync", "--compress", "="], "auto always never"),
                               (["serve", "--ex"], "--export="), (["sync", "a"], "")):

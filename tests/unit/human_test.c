@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -43,6 +44,20 @@ static void sizes_have_one_digit_behind_the_point(void **state)
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         assert_string_equal(human_size(table[i].bytes, text), table[i].text);
     }
+}
+
+static void times_are_local(void **state)
+{
+    char text[HUMAN_MAX];
+
+    (void)state;
+    assert_int_equal(setenv("TZ", "XXX-5:30", 1), 0);
+    tzset();
+    assert_string_equal(human_time(0, text), "1970-01-01 05:30:00");
+    assert_string_equal(human_time(1772360430 * S + S - 1, text), "2026-03-01 15:50:30");
+    assert_string_equal(human_time(UINT64_MAX, text), "2554-07-22 05:04:33");
+    assert_int_equal(unsetenv("TZ"), 0);
+    tzset();
 }
 
 static void rounding_up_reaches_the_next_unit(void **state)
@@ -181,6 +196,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_have_one_digit_behind_the_point),
+        cmocka_unit_test(times_are_local),
         cmocka_unit_test(rounding_up_reaches_the_next_unit),
         cmocka_unit_test(rates_are_sizes_a_second),
         cmocka_unit_test(durations_grow_coarser),

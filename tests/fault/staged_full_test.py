@@ -1,0 +1,107 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""resilver sync into a replica whose file system is full: it waits, says so, and goes on by itself
+within 10 s of room; the replica stays at its old point meanwhile. staged.py says what must hold."""
+
+import os
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
+# pylint: disable=wrong-import-position
+import lib
+import staged
+from lib import MIB
+from staged import NEW, OLD, StagedCase
+
+FILE_SYSTEMS = {"log": "ext4", "clone": "xfs", "beside": "ext4"}
+SIZES = {"ext4": 64 * MIB, "xfs": 320 * MIB}
+GOES_ON_S = 10
+
+
+class Full(StagedCase):
+    def setUp(self):
+        lib.Case.setUp(self)
+        lib.need_root()
+        self.pair = staged.Pair(self.path("pair"), self.rng, sizes=(12 * MIB, 4 * MIB + 5),
+                                share=0.6)
+
+    def mounted(self, kind, history):
+        """The replica at its old point, on a file system of its own."""
+        fs_type = FILE_SYSTEMS[kind]
+        lib.need_tool("mkfs." + fs_type)
+        image, where = self.path(fs_type + ".img"), self.path(kind)
+        with open(image, "wb") as file:
+            file.truncate(SIZES[fs_type])
+        # Nothing is kept back for root, who runs this.
+        options = ["-m", "0"] if fs_type == "ext4" else []
+        lib.must([lib.find_tool("mkfs." + fs_type), "-q", *options, image])
+        os.makedirs(where)
+        self.mount = self.owned(lib.Mount(image, where, fs_type, "loop"))
+        replica = staged.Replica(self, self.pair, kind, where, history=history)
+        replica.reset()
+        lib.must(["rm", "-rf", replica.template])
+        self.filler = os.path.join(where, "filler")
+        return replica
+
+    def fill(self, left_bytes):
+        """Leave about so much room."""
+        lib.must(["sync", "-f", os.path.dirname(self.filler)])
+        with open(self.filler, "wb") as file:
+            while True:
+                stats = os.statvfs(os.path.dirname(self.filler))
+                more = stats.f_bavail * stats.f_bsize - left_bytes
+                if more < 65536:
+                    break
+                file.write(bytes(min(more, MIB)))
+                file.flush()
+                os.fsync(file.fileno())
+
+    def start_and_wait(self, replica, left_bytes):
+        self.fill(left_bytes)
+        process = self.start(*replica.command("--json"))
+        lib.wait_until(lambda: b"no room left" in b"".join(process.output()) or
+                       not process.is_alive(), "that it waits for room")
+        self.assertTrue(process.is_alive(), process.output())
+        return process
+
+    def pause_and_go_on(self, kind, left_bytes, history=0):
+        replica = self.mounted(kind, history)
+        process = self.start_and_wait(replica, left_bytes)
+        os.unlink(self.filler)
+        freed = time.monotonic()
+        result = process.wait()
+        seconds = time.monotonic() - freed
+        self.assert_exit(result, lib.IN_SYNC)
+        self.assertLess(seconds, GOES_ON_S)
+        self.assertIn("going on", result.err)
+        self.assertEqual(replica.state(), NEW)
+        print("%s: went on %.1f s after there was room" % (kind, seconds), flush=True)
+
+    def test_log(self):
+        self.pause_and_go_on("log", 2 * MIB)
+
+    def test_clone(self):
+        self.pause_and_go_on("clone", 3 * MIB)
+
+    def test_beside(self):
+        self.pause_and_go_on("beside", 2 * MIB)
+
+    def test_the_undo_log_finds_no_room(self):
+        """The journal fits, what the commit saves of the old point does not."""
+        self.pause_and_go_on("log", 8 * MIB, history=2)
+
+    def test_interrupted_while_it_waits(self):
+        replica = self.mounted("log", 0)
+        process = self.start_and_wait(replica, 2 * MIB)
+        process.signal(signal.SIGINT)
+        result = process.wait()
+        lib.check_error(self, result, "cancelled")
+        os.unlink(self.filler)
+        self.assertEqual(replica.state(), OLD)
+        replica.finish()
+
+
+if __name__ == "__main__":
+    lib.main()

@@ -62,6 +62,7 @@ FLOOR_DATA = Row("floor-data", read_data_of_both, kind="floor", form="read")
 FLOOR_DIRECT = Row("floor-direct", read_both_direct, kind="floor", form="read")
 RESILVER = Row("resilver", resilver_sync(), kind="resilver")
 RESILVER_LOCAL = Row("resilver-local", resilver_local, kind="resilver", form="local")
+RESILVER_ATOMIC = Row("resilver-atomic", resilver_sync("--atomic"), kind="resilver")
 RSYNC = Row("rsync", rsync("--no-whole-file"))
 RSYNC_FSYNC = Row("rsync-fsync", rsync("--no-whole-file", "--fsync"))
 RSYNC_WHOLE = Row("rsync-W", rsync("-W"))
@@ -74,6 +75,8 @@ ROW_TEXTS = (
     ("floor-direct", "both images read at once past the page cache, 4 MiB at a time"),
     ("resilver", "`resilver sync --ssh=STANDIN SOURCE peer:TARGET`: two processes"),
     ("resilver-local", "`resilver sync SOURCE TARGET`: one process"),
+    ("resilver-atomic", "the same as resilver with `--atomic`: by a clone where the file system has "
+     "them, else by a journal that is then applied"),
     ("rsync", "`rsync --inplace --no-whole-file -I -e STANDIN SOURCE peer:TARGET`"),
     ("rsync-W", "`rsync --inplace -W -I -e STANDIN SOURCE peer:TARGET`"),
     ("rsync..-fsync", "the same with `--fsync`: as durable at its end as Resilver always is"),
@@ -314,8 +317,9 @@ def case_tls(bench):
 # In an order in which no disk has to be made twice.
 CASES = {
     "same": case_same,
-    "s1": dense_case("s1", "1 % of the leaves differ", RESILVER_LOCAL, RSYNC_FSYNC),
-    "s10": dense_case("s10", "10 % of the leaves differ"),
+    "s1": dense_case("s1", "1 % of the leaves differ", RESILVER_LOCAL, RESILVER_ATOMIC,
+                     RSYNC_FSYNC),
+    "s10": dense_case("s10", "10 % of the leaves differ", RESILVER_ATOMIC),
     "s1g4": dense_case("s1g4", "one 4 KiB page in 1 % of the leaves differs"),
     "cold-same": cold_case("same", "identical disks"),
     "cold-s1": cold_case("s1", "1 % of the leaves differ", FLOOR_DIRECT, RSYNC),

@@ -47,6 +47,8 @@ def speed_targets(targets):
         targets.faster(what, table, 5, "rsync", "rsync --no-whole-file")
         targets.faster(what, table, 1, "rsync-W", "rsync -W (which leaves its writes in memory)")
         targets.faster(what, table, 1, "rsync-W-fsync", "rsync -W --fsync (as durable as we are)")
+    targets.at_most("1 % differ, warm, staged", "s1", "resilver-atomic", 1.5, "resilver",
+                    "the in-place run")
     targets.at_most("identical disks, cold", "cold-same", "resilver", 1.10)
     targets.at_most("1 % differ, cold", "cold-s1", "resilver", 1.10)
 

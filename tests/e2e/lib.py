@@ -280,6 +280,13 @@ def flip_bit(path, offset, bit=0):
         file.write(bytes([byte ^ (1 << bit)]))
 
 
+def cut_journal(path):
+    """Leave a journal its head alone: all that it held is gone, and nothing in it says so."""
+    size = os.path.getsize(path)
+    os.truncate(path, 4096)
+    os.truncate(path, size)
+
+
 def punch_hole(path, offset, length):
     must(["fallocate", "--punch-hole", "--offset", offset, "--length", length, path])
 

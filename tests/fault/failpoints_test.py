@@ -57,6 +57,23 @@ class Failpoints(staged.StagedCase):
     def test_at_the_far_end(self):
         self.sweep(failpoints.Points(self), "log", "push")
 
+    def test_a_sealed_journal_that_lost_its_end(self):
+        """Applied as it is found it would make neither point."""
+        points = failpoints.Points(self)
+        replica = self.replica("log")
+        points.kill_at("commit.record.after", replica.command())
+        journal = os.path.join(replica.folder, "stage", "0.journal")
+        if not os.path.exists(journal):
+            self.skipTest("needs a file system without clones")
+        kept = lib.copy_disk(journal, self.path("kept"))
+        lib.cut_journal(journal)
+        result = self.resilver("recover", replica.folder)
+        self.assert_exit(result, lib.FAILED)
+        self.assertIn("0.journal is damaged", result.err)
+        os.rename(kept, journal)
+        self.assertEqual(replica.state(), NEW)
+        replica.finish()
+
 
 class Guards(staged.StagedCase):
     """What a recovery must not do."""

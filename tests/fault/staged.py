@@ -6,7 +6,8 @@ What must hold after whatever happened, once `resilver recover` has been run:
   1. both disks are at one and the same point, the old or the new one, byte for byte; before the
      commit it is the old one;
   2. the same command, run again, succeeds, and both disks are at the new point;
-  3. nothing is left over: no stage, no commit, no state folder beside a plain target.
+  3. nothing is left over: no stage, no commit, no state folder beside a plain target;
+  4. the earlier points are kept, and each is what it was when it was sealed.
 
 KINDS are the ways to keep a replica: `log` (a folder on a file system without clones), `clone` (a
 folder on one with), `beside` (`--atomic`, plain targets).
@@ -118,7 +119,7 @@ class Replica:
         self.case.fail("a mixture: the disks are at neither point, or not at one")
 
     def finish(self, *options, host=""):
-        """The same command again (2), and what must be gone then (3)."""
+        """The same command again (2), and what must be gone (3) and kept (4) then."""
         result = self.case.resilver(*self.command("--json", *options, host=host))
         self.case.assert_exit(result, IN_SYNC)
         if not self.pair.is_state(NEW, self.disks()):
@@ -128,12 +129,23 @@ class Replica:
             ["disks", "lock", "point", "points", "replica"]
         self.case.assertEqual([name for name in left if name not in wanted], [],
                               "left over in the replica")
+        self.check_points()
         return result
 
     def points(self):
         """The numbers of its earlier points."""
         return sorted(os.listdir(os.path.join(self.folder, "points"))) \
             if self.kind != "beside" else []
+
+    def check_points(self):
+        """(4) The first is the old state."""
+        if self.kind == "beside" or self.history == 0:
+            return
+        points = [int(name) for name in self.points()]
+        self.case.assertIn(1, points, "the old point was not kept")
+        for number in points:
+            self.case.assert_exit(self.case.resilver("replica", "verify", self.folder,
+                                                     "--point=%d" % number), 0)
 
 
 class StagedCase(lib.Case):

@@ -399,25 +399,35 @@ static int give_name_back(const char *hidden, const char *path, struct error *er
     return durable_rename(hidden, path, err);
 }
 
-static int publish_applied(struct commit *commit, uint32_t disk, struct error *err)
+/* A disk's own path, the one it has while it is hidden, and whether it is. */
+static int look_for_hidden(const struct replica *replica, uint32_t disk, char path[PATH_TEXT_MAX],
+                           char hidden[PATH_TEXT_MAX], bool *out_hidden, struct error *err)
+{
+    return place_disk(replica, disk, path, err) < 0 ||
+                   place_work(replica, disk, "applying", hidden, err) < 0
+               ? -1
+               : durable_exists(hidden, out_hidden, err);
+}
+
+static int unhide_disk(const struct replica *replica, uint32_t disk, bool *out_was_hidden,
+                       struct error *err)
 {
     char path[PATH_TEXT_MAX];
     char hidden[PATH_TEXT_MAX];
-    bool is_hidden = false;
 
-    if (place_disk(commit->replica, disk, path, err) < 0 ||
-        place_work(commit->replica, disk, "applying", hidden, err) < 0 ||
-        durable_exists(hidden, &is_hidden, err) < 0) {
+    if (look_for_hidden(replica, disk, path, hidden, out_was_hidden, err) < 0) {
         return -1;
     }
-    return is_hidden ? give_name_back(hidden, path, err) : 0;
+    return *out_was_hidden ? give_name_back(hidden, path, err) : 0;
 }
 
 static int publish(struct commit *commit, struct error *err)
 {
     for (uint32_t i = 0; i < commit->record.disk_count; i++) {
         bool is_log = commit->record.disks[i].driver == POINT_DRIVER_LOG;
-        int result = is_log ? publish_applied(commit, i, err) : publish_file(commit, i, err);
+        bool was_hidden = false;
+        int result = is_log ? unhide_disk(commit->replica, i, &was_hidden, err)
+                            : publish_file(commit, i, err);
         if (result < 0) {
             return -1;
         }
@@ -644,9 +654,7 @@ static int find_applied(struct commit *commit, uint32_t disk, struct error *err)
     char hidden[PATH_TEXT_MAX];
     bool is_hidden = false;
 
-    if (place_disk(commit->replica, disk, path, err) < 0 ||
-        place_work(commit->replica, disk, "applying", hidden, err) < 0 ||
-        durable_exists(hidden, &is_hidden, err) < 0) {
+    if (look_for_hidden(commit->replica, disk, path, hidden, &is_hidden, err) < 0) {
         return -1;
     }
     commit->is_applied[disk] = !is_hidden && !is_block(path);
@@ -718,16 +726,11 @@ static int roll_forward(struct replica *replica, const struct point_record *reco
 static int unhide(struct replica *replica, struct error *err)
 {
     for (uint32_t i = 0; i < replica->meta.disk_count; i++) {
-        char path[PATH_TEXT_MAX];
-        char hidden[PATH_TEXT_MAX];
-        bool is_hidden = false;
-        if (place_disk(replica, i, path, err) < 0 ||
-            place_work(replica, i, "applying", hidden, err) < 0 ||
-            durable_exists(hidden, &is_hidden, err) < 0 ||
-            (is_hidden && give_name_back(hidden, path, err) < 0)) {
+        bool was_hidden = false;
+        if (unhide_disk(replica, i, &was_hidden, err) < 0) {
             return -1;
         }
-        replica->did = is_hidden ? REPLICA_DID_KEEP_OLD : replica->did;
+        replica->did = was_hidden ? REPLICA_DID_KEEP_OLD : replica->did;
     }
     return 0;
 }

@@ -118,7 +118,10 @@ static int fail_no_replica(const char *path, struct error *err)
     struct stat status;
 
     if (stat(path, &status) < 0) {
-        return fail(err, ERR_IO, errno, "there is no replica at %s", path);
+        return fail(err, ERR_IO, errno,
+                    "there is no replica at %s; sync --create makes one, and so does resilver "
+                    "replica init",
+                    path);
     }
     return fail(err, ERR_WRONG_STATE, 0,
                 "%s is not a replica: it has no file named `replica`; name the folder that "

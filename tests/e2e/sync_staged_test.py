@@ -232,14 +232,14 @@ class Folder(Staged):
         self.sync(image, self.replica + "/")
         self.assert_images_equal("qcow2", self.disk("disk.qcow2"), self.source)
 
-    def test_each_point_is_what_was_then(self):
+    def check_points(self):
         """Five points, each opened and compared with what was saved at its time."""
-        self.sync("--create", self.source, self.replica + "/")
         self.assert_exit(self.resilver("replica", "set", self.replica, "--history=4"), 0)
-        saved = {1: lib.copy_disk(self.source, self.path("saved-1"))}
-        for number in range(2, 6):
-            lib.change_leaves(self.source, lib.scatter(SIZE // LEAF, 0.15, self.rng), self.rng)
-            self.sync(self.source, self.replica + "/")
+        saved = {}
+        for number in range(1, 6):
+            if number > 1:
+                lib.change_leaves(self.source, lib.scatter(SIZE // LEAF, 0.15, self.rng), self.rng)
+            self.sync("--create", self.source, self.replica + "/")
             saved[number] = lib.copy_disk(self.source, self.path("saved-%d" % number))
         for number, path in saved.items():
             with self.subTest(point=number):
@@ -248,10 +248,51 @@ class Folder(Staged):
                                      "--socket=" + socket)
                 lib.wait_until(lambda at=socket: os.path.exists(at), "the export")
                 self.assert_images_equal("raw", "nbd+unix:///vm.raw?socket=" + socket, path)
+                copy = self.path("copy-%d" % number)
+                lib.must(["qemu-img", "convert", "-f", "raw", "-O", "raw",
+                          "nbd+unix:///vm.raw?socket=" + socket, copy])
+                os.truncate(copy, os.path.getsize(path))  # NBD's clients see whole sectors
+                self.assert_same(copy, path)
                 process.signal(2)
                 process.wait()
                 self.assert_exit(self.resilver("replica", "verify", self.replica,
                                                "--point=%d" % number), 0)
+        self.assertEqual(sorted(os.listdir(os.path.join(self.replica, "points"))),
+                         ["%06d" % number for number in range(1, 5)])
+
+    def test_each_point_is_what_was_then(self):
+        self.assert_exit(self.resilver("replica", "init", self.replica), 0)
+        self.check_points()
+
+    def test_each_point_on_xfs(self):
+        """Where points are clones."""
+        lib.need_root()
+        lib.need_tool("mkfs.xfs")
+        image, where = self.path("xfs.img"), self.path("xfs")
+        with open(image, "wb") as file:
+            file.truncate(512 * MIB)
+        lib.must([lib.find_tool("mkfs.xfs"), "-q", image])
+        os.makedirs(where)
+        self.owned(lib.Mount(image, where, "xfs", "loop"))
+        self.replica = os.path.join(where, "replica")
+        self.assert_exit(self.resilver("replica", "init", self.replica), 0)
+        self.check_points()
+        self.assertTrue(os.path.exists(os.path.join(self.replica, "points/000001/0.disk")))
+
+    def test_each_point_of_a_block_device(self):
+        """A device that the operator put into the replica by a link."""
+        lib.need_root()
+        os.truncate(self.source, 6 * MIB)
+        image = self.path("device.img")
+        with open(image, "wb") as file:
+            file.truncate(6 * MIB)
+        device = self.owned(lib.LoopDevice(image))
+        self.assert_exit(self.resilver("replica", "init", self.replica), 0)
+        os.symlink(device.device, self.disk())
+        self.check_points()
+        self.assertTrue(os.path.islink(self.disk()))
+        device.close()
+        self.assert_same(image, self.source)
 
     def test_over_ssh_and_back(self):
         ssh = lib.StandInSsh(self.path("ssh"))

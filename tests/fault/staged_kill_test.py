@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 # pylint: disable=wrong-import-position
 import lib
 import staged
-from lib import KIB, LEAF, MIB
+from lib import KIB, MIB
 from staged import KINDS, NEW, OLD, StagedCase
 
 
@@ -96,6 +96,33 @@ class Killed(StagedCase):
     def kill_all(self, victim):
         for kind in KINDS:
             self.kill_many(victim, kind, max(KILLS // len(KINDS), 4))
+
+    def test_what_is_sent_again(self):
+        """A run over much data, killed late: of what was in the journal at most 64 MiB are sent
+        again."""
+        size, limit = 192 * MIB, 64 * MIB
+        source = lib.make_disk(self.path("large.raw"), size, self.rng)
+        target = lib.make_disk(self.path("target.raw"), size, self.rng)
+        journal = target + ".resilver/journal"
+        options = ["sync", "--json", "--atomic", "--compress=never", "--ssh=" + self.ssh.command,
+                   source, "far:" + target]
+
+        def staged_bytes():
+            return os.stat(journal).st_blocks * 512 if os.path.exists(journal) else 0
+
+        process = self.start(*options)
+        lib.wait_until(lambda: staged_bytes() > size // 2 or not process.is_alive(),
+                       "half of the data")
+        os.kill(self.ssh.remote_pid(), signal.SIGKILL)
+        lib.check_error(self, process.wait(), "peer")
+        staged = staged_bytes()
+        self.assertLess(staged, size + limit)
+        report = self.resilver(*options).report
+        sent = report["wire"]["sent_bytes"]
+        print("killed with %d MiB of %d MiB in the journal: %d MiB were sent then" % (
+            staged // MIB, size // MIB, sent // MIB), flush=True)
+        self.assertLess(sent, size - staged + limit)
+        self.assert_same(source, target)
 
     def test_the_source_end(self):
         self.kill_all("source")

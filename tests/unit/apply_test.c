@@ -88,8 +88,10 @@ static int run(struct log *journal, struct disk *base, const struct undo *undo, 
     struct apply *apply = NULL;
     int result = 1;
 
+    bool was_begun = undo != NULL && log_groups(undo->log) > 0;
+
     assert_int_equal(apply_new(journal, base, undo != NULL ? undo->log : NULL,
-                               undo != NULL ? undo->disk : NULL, &apply, NULL),
+                               undo != NULL ? undo->disk : NULL, was_begun, &apply, NULL),
                      0);
     while (result == 1) {
         result = apply_step(apply, err);

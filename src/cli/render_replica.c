@@ -200,6 +200,20 @@ int render_replica_points(FILE *out, const struct replica_info *info, struct err
     return print_points(out, info, 0, err);
 }
 
+/* How the present point was received: what the file system under it can do. */
+static const char *driver_name(enum point_driver driver)
+{
+    switch (driver) {
+    case POINT_DRIVER_FILE:
+        return "file";
+    case POINT_DRIVER_LOG:
+        return "journal";
+    case POINT_DRIVER_INVALID:
+        break;
+    }
+    return "";
+}
+
 static int fill_disks(struct table *table, const struct replica_info *info, struct error *err)
 {
     char sum[SUM_TEXT_MAX];
@@ -210,6 +224,7 @@ static int fill_disks(struct table *table, const struct replica_info *info, stru
         if (table_add(table, disk->name, err) < 0 ||
             table_add(table, has_point ? disk_format_name(disk->format) : "", err) < 0 ||
             (has_point ? add_size(table, disk->size_bytes, err) : table_add(table, "", err)) < 0 ||
+            table_add(table, has_point ? driver_name(disk->driver) : "", err) < 0 ||
             table_add(table, has_point ? sum_text(disk->proof, sum) : "", err) < 0) {
             return -1;
         }
@@ -220,7 +235,7 @@ static int fill_disks(struct table *table, const struct replica_info *info, stru
 static int print_disks(FILE *out, const struct replica_info *info, struct error *err)
 {
     static const struct table_column columns[] = {
-        {"DISK", false}, {"FORMAT", false}, {"SIZE", true}, {"PROOF", false}};
+        {"DISK", false}, {"FORMAT", false}, {"SIZE", true}, {"STAGED AS", false}, {"PROOF", false}};
     struct table table;
 
     table_init(&table, columns, ARRAY_COUNT(columns));
@@ -302,6 +317,8 @@ static bool fill_json_disk(json_t *object, const struct replica_info *info,
                         has_point ? json_string(disk_format_name(disk->format)) : json_null()) &&
            json_out_put(object, "size_bytes",
                         has_point ? json_out_amount(disk->size_bytes) : json_null()) &&
+           json_out_put(object, "staged_as",
+                        has_point ? json_string(driver_name(disk->driver)) : json_null()) &&
            json_out_put(object, "proof", has_point ? json_out_sha256(disk->proof) : json_null());
 }
 

@@ -292,6 +292,22 @@ static int try_clone(struct staging *staging, uint32_t disk, bool *out_cloned, s
     return 0;
 }
 
+/*
+ * The first copy onto a block device that the operator put there: no point of it is worth keeping,
+ * and a journal would take the room of the whole device. It is written in place, and the replica is
+ * empty, in every interface, until its first point is committed.
+ */
+static bool is_in_place(const struct staging *staging, uint32_t disk)
+{
+    const struct replica *replica = staging->replica;
+    char path[PATH_TEXT_MAX];
+    struct stat status;
+
+    return !replica->meta.is_beside && !replica->has_point && staging->has_base[disk] &&
+           place_disk(replica, disk, path, NULL) == 0 && stat(path, &status) == 0 &&
+           S_ISBLK(status.st_mode);
+}
+
 static int choose_driver(struct staging *staging, uint32_t disk, struct error *err)
 {
     struct point_disk *record = &staging->record.disks[disk];
@@ -301,7 +317,9 @@ static int choose_driver(struct staging *staging, uint32_t disk, struct error *e
         record->driver = POINT_DRIVER_FILE;
         return 0;
     }
-    if (try_clone(staging, disk, &cloned, err) < 0) {
+    if (is_in_place(staging, disk)) {
+        cloned = true; /* what is written is what is published */
+    } else if (try_clone(staging, disk, &cloned, err) < 0) {
         return -1;
     }
     record->driver = cloned ? POINT_DRIVER_FILE : POINT_DRIVER_LOG;
@@ -314,6 +332,19 @@ static int choose_driver(struct staging *staging, uint32_t disk, struct error *e
     return 0;
 }
 
+/* What the session writes to waits for room. */
+static int patient_wrap(struct staging *staging, uint32_t disk, struct error *err)
+{
+    struct disk *patient = NULL;
+
+    if (patient_new(staging->disks[disk], staging->replica->env, &patient, err) < 0) {
+        return -1;
+    }
+    staging->disks[disk] = patient;
+    staging->patients[disk] = patient;
+    return 0;
+}
+
 static int open_file(struct staging *staging, const struct staging_wants *wants, uint32_t disk,
                      struct error *err)
 {
@@ -323,20 +354,18 @@ static int open_file(struct staging *staging, const struct staging_wants *wants,
     if (place_work(staging->replica, disk, "next", next, err) < 0) {
         return -1;
     }
+    if (is_in_place(staging, disk)) {
+        staging->disks[disk] = TAKE(staging->bases[disk]);
+        return patient_wrap(staging, disk, err);
+    }
     struct disk_open_options options = {.path = next,
                                         .format = staging->record.disks[disk].format,
                                         .write = true,
                                         .create = is_new || wants->create,
                                         .shrink = is_new || wants->shrink,
                                         .size_bytes = wants->disks[disk].size_bytes};
-    CLEANUP(disk_closep) struct disk *file = NULL;
-    if (disk_open(&options, &file, err) < 0 ||
-        patient_new(file, staging->replica->env, &staging->disks[disk], err) < 0) {
-        return -1;
-    }
-    (void)TAKE(file); /* the patient one's now */
-    staging->patients[disk] = staging->disks[disk];
-    return 0;
+    return disk_open(&options, &staging->disks[disk], err) < 0 ? -1
+                                                               : patient_wrap(staging, disk, err);
 }
 
 static int open_journal(struct staging *staging, uint32_t disk, bool is_taken, struct log **out,

@@ -19,7 +19,7 @@ from lib import FAILED, KIB, MIB, USAGE
 
 VERBS = ("list", "show", "points", "verify", "open", "rollback", "init", "set", "drop")
 POINT_FIELDS = {"number": int, "time": str, "is_present": bool, "own_bytes": (int, type(None))}
-DISK_FIELDS = {"name": str, "format": (str, type(None)), "size_bytes": (int, type(None)),
+DISK_FIELDS = {"name": str, "staged_as": (str, type(None)), "format": (str, type(None)), "size_bytes": (int, type(None)),
                "proof": (str, type(None))}
 REPLICA_FIELDS = {"path": str, "state": str, "in_use": bool, "half_staged": bool,
                   "staged_bytes": int, "history": int, "point": (int, type(None)), "disks": list,
@@ -380,7 +380,7 @@ class Points(Case):
         sealed = time.mktime(time.strptime(found.group(1), "%Y-%m-%d %H:%M:%S"))
         self.assertTrue(began - 1 <= sealed <= time.time() + 1, (began, sealed))
         self.assertRegex(text, r"history  2 of 2 earlier points, which cost \d")
-        self.assertRegex(text, r"\n  a\.raw  raw     3\.1 MiB  sha256:[0-9a-f]{64}\n")
+        self.assertRegex(text, r"\n  a\.raw  raw     3\.1 MiB  (journal|file)  *sha256:[0-9a-f]{64}\n")
         lines = self.replica("points", "vm").out.splitlines()
         self.assertEqual([line.split()[0] for line in lines], ["POINT", "1", "2", "3"])
         self.assertTrue(lines[3].endswith("  present"))

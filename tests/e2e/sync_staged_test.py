@@ -279,6 +279,17 @@ class Folder(Staged):
         self.check_points()
         self.assertTrue(os.path.exists(os.path.join(self.replica, "points/000001/0.disk")))
 
+    def check_first_copy_in_place(self):
+        """Onto a device it needs no journal; until it is whole the replica is empty."""
+        process = self.start("sync", "--bwlimit=1M", self.source, self.replica + "/")
+        lib.wait_until(lambda: not process.is_alive() or
+                       os.path.exists(os.path.join(self.replica, "stage", "staged")), "the stage")
+        self.assertNotIn("0.journal", os.listdir(os.path.join(self.replica, "stage")))
+        process.signal(9)
+        process.wait()
+        shown = self.resilver("replica", "show", "--json", self.replica).report["replica"]
+        self.assertEqual(shown["state"], "empty")
+
     def test_each_point_of_a_block_device(self):
         """A device that the operator put into the replica by a link."""
         lib.need_root()
@@ -289,6 +300,7 @@ class Folder(Staged):
         device = self.owned(lib.LoopDevice(image))
         self.assert_exit(self.resilver("replica", "init", self.replica), 0)
         os.symlink(device.device, self.disk())
+        self.check_first_copy_in_place()
         self.check_points()
         self.assertTrue(os.path.islink(self.disk()))
         device.close()

@@ -63,25 +63,32 @@ static int recover_folder(const char *path, bool drop, struct replica_recovery *
     return 0;
 }
 
-/* What a link names: the state folder is beside that. The link stays when a killed run has hidden
- * the file. */
-static void follow_link(const char *path, char out[PATH_TEXT_MAX])
+/* What a link names that leads to nothing now, because a killed run has hidden the file. */
+static void follow_dangling(const char *path, char out[PATH_TEXT_MAX])
 {
     char to[PATH_TEXT_MAX];
-    char *whole = realpath(path, NULL);
     const char *slash = strrchr(path, '/');
+    ssize_t len_bytes = readlink(path, to, sizeof to - 1);
+    size_t folder_bytes = slash == NULL ? 0 : (size_t)(slash - path) + 1;
 
-    (void)snprintf(out, PATH_TEXT_MAX, "%s", whole != NULL ? whole : path);
-    if (whole == NULL) {
-        ssize_t len_bytes = readlink(path, to, sizeof to - 1);
-        size_t folder_bytes = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-        if (len_bytes > 0 && folder_bytes + (size_t)len_bytes < PATH_TEXT_MAX) {
-            to[len_bytes] = '\0';
-            folder_bytes = to[0] == '/' ? 0 : folder_bytes;
-            memcpy(out, path, folder_bytes);
-            memcpy(out + folder_bytes, to, (size_t)len_bytes + 1);
-        }
+    (void)snprintf(out, PATH_TEXT_MAX, "%s", path);
+    if (len_bytes > 0 && folder_bytes + (size_t)len_bytes < PATH_TEXT_MAX) {
+        to[len_bytes] = '\0';
+        folder_bytes = to[0] == '/' ? 0 : folder_bytes;
+        memcpy(out + folder_bytes, to, (size_t)len_bytes + 1);
     }
+}
+
+/* What a link names: the state folder is beside that. */
+static void follow_link(const char *path, char out[PATH_TEXT_MAX])
+{
+    char *whole = realpath(path, NULL);
+
+    if (whole == NULL) {
+        follow_dangling(path, out);
+        return;
+    }
+    (void)snprintf(out, PATH_TEXT_MAX, "%s", whole);
     free(whole);
 }
 

@@ -461,14 +461,32 @@ static int keep_old_record(struct commit *commit, struct error *err)
     return place_write_record(path, &old, err);
 }
 
+/* A point of which a disk is missing is none: its file was moved away by hand, say, because it had
+ * been written to. */
+static int give_up_incomplete(struct commit *commit, struct error *err)
+{
+    for (uint32_t i = 0; i < commit->record.disk_count && keeps_old(commit); i++) {
+        bool is_log = commit->record.disks[i].driver == POINT_DRIVER_LOG;
+        char path[PATH_TEXT_MAX];
+        bool exists = false;
+        if (place_point_file(commit->replica, commit->record.base, i, is_log ? "undo" : "disk",
+                             path, err) < 0 ||
+            durable_exists(path, &exists, err) < 0 || (!exists && drop_old(commit, err) < 0)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int make_point(struct commit *commit, struct error *err)
 {
     struct replica *replica = commit->replica;
     char from[PATH_TEXT_MAX];
     char to[PATH_TEXT_MAX];
 
-    if (keep_old_record(commit, err) < 0 || place_own(replica, "commit", from, err) < 0 ||
-        place_own(replica, "point", to, err) < 0 || durable_rename(from, to, err) < 0) {
+    if (give_up_incomplete(commit, err) < 0 || keep_old_record(commit, err) < 0 ||
+        place_own(replica, "commit", from, err) < 0 || place_own(replica, "point", to, err) < 0 ||
+        durable_rename(from, to, err) < 0) {
         return -1;
     }
     replica->point = commit->record;

@@ -111,7 +111,9 @@ class Guards(staged.StagedCase):
         self.assert_same(replica.disks()[1], used)
         os.rename(replica.disks()[1], os.path.join(replica.where, "moved"))
         self.assertEqual(replica.state(), NEW)
-        replica.finish()
+        # The old point without that disk is none.
+        self.assertEqual(replica.points(), [])
+        self.assert_exit(self.resilver("replica", "verify", replica.folder), 0)
 
     def test_an_undo_log_that_is_damaged_while_it_is_filled(self):
         """The replica is finished all the same; the points that cannot be seen any more are gone,

@@ -87,11 +87,26 @@ static bool keeps_old(const struct commit *commit)
     return commit->replica->meta.history > 0 && commit->record.base != 0 && !commit->drops_old;
 }
 
-static bool is_block(const char *path)
+/* What lies at a disk's path, links followed. */
+struct sight {
+    bool is_block;
+    uint64_t mtime_ns; /* of a file: when it was written to last; 0: there is none */
+};
+
+static int look_at(const char *path, struct sight *out, struct error *err)
 {
     struct stat status;
 
-    return stat(path, &status) == 0 && S_ISBLK(status.st_mode);
+    *out = (struct sight){0};
+    if (stat(path, &status) < 0) {
+        return errno == ENOENT ? 0 : fail(err, ERR_IO, errno, "cannot look at %s", path);
+    }
+    out->is_block = S_ISBLK(status.st_mode);
+    if (S_ISREG(status.st_mode)) {
+        out->mtime_ns =
+            (uint64_t)status.st_mtim.tv_sec * NS_PER_S + (uint64_t)status.st_mtim.tv_nsec;
+    }
+    return 0;
 }
 
 /* --- hiding ---------------------------------------------------------------------------------- */
@@ -138,11 +153,14 @@ static int hide_disk(struct commit *commit, uint32_t disk, struct error *err)
     char path[PATH_TEXT_MAX];
     char hidden[PATH_TEXT_MAX];
 
+    struct sight sight;
+
     if (place_disk(commit->replica, disk, path, err) < 0 ||
-        place_work(commit->replica, disk, "applying", hidden, err) < 0) {
+        place_work(commit->replica, disk, "applying", hidden, err) < 0 ||
+        look_at(path, &sight, err) < 0) {
         return -1;
     }
-    return is_block(path) ? 0 : durable_rename(path, hidden, err);
+    return sight.is_block ? 0 : durable_rename(path, hidden, err);
 }
 
 static int hide(struct commit *commit, struct error *err)
@@ -158,27 +176,17 @@ static int hide(struct commit *commit, struct error *err)
     return 1;
 }
 
-/* When a file was written to last; 0: it is not there, or is no file. */
-static uint64_t mtime_ns(const char *path)
-{
-    struct stat status;
-
-    if (stat(path, &status) < 0 || !S_ISREG(status.st_mode)) {
-        return 0;
-    }
-    return (uint64_t)status.st_mtim.tv_sec * NS_PER_S + (uint64_t)status.st_mtim.tv_nsec;
-}
-
 static int write_record(struct commit *commit, struct error *err)
 {
     char path[PATH_TEXT_MAX];
 
     for (uint32_t i = 0; i < commit->record.disk_count; i++) {
-        if (place_disk(commit->replica, i, path, err) < 0) {
+        struct sight sight;
+        if (place_disk(commit->replica, i, path, err) < 0 || look_at(path, &sight, err) < 0) {
             return -1;
         }
         commit->record.disks[i].base_mtime_ns =
-            commit->record.disks[i].driver == POINT_DRIVER_FILE ? mtime_ns(path) : 0;
+            commit->record.disks[i].driver == POINT_DRIVER_FILE ? sight.mtime_ns : 0;
     }
     if (place_own(commit->replica, "commit", path, err) < 0) {
         return -1;
@@ -357,16 +365,18 @@ static int publish_file(struct commit *commit, uint32_t disk, struct error *err)
     char kept[PATH_TEXT_MAX];
     bool has_next = false;
     bool has_old = false;
+    struct sight sight;
 
     if (place_disk(replica, disk, path, err) < 0 ||
         place_work(replica, disk, "next", next, err) < 0 ||
-        durable_exists(next, &has_next, err) < 0 || durable_exists(path, &has_old, err) < 0) {
+        durable_exists(next, &has_next, err) < 0 || durable_exists(path, &has_old, err) < 0 ||
+        look_at(path, &sight, err) < 0) {
         return -1;
     }
     if (!has_next) {
         return 0; /* done by a run before */
     }
-    if (has_old && mtime_ns(path) != commit->record.disks[disk].base_mtime_ns) {
+    if (has_old && sight.mtime_ns != commit->record.disks[disk].base_mtime_ns) {
         return fail(err, ERR_WRONG_STATE, 0,
                     "%s was written to after the point that replaces it was sealed: move it away, "
                     "and resilver recover puts the sealed point in its place",
@@ -672,10 +682,13 @@ static int find_applied(struct commit *commit, uint32_t disk, struct error *err)
     char hidden[PATH_TEXT_MAX];
     bool is_hidden = false;
 
-    if (look_for_hidden(commit->replica, disk, path, hidden, &is_hidden, err) < 0) {
+    struct sight sight;
+
+    if (look_for_hidden(commit->replica, disk, path, hidden, &is_hidden, err) < 0 ||
+        look_at(path, &sight, err) < 0) {
         return -1;
     }
-    commit->is_applied[disk] = !is_hidden && !is_block(path);
+    commit->is_applied[disk] = !is_hidden && !sight.is_block;
     return 0;
 }
 

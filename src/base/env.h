@@ -16,6 +16,9 @@ struct env {
     /* fill out with unpredictable bytes (real) or seeded ones (simulated); -1 and err when none are
      * to be had */
     int (*random)(void *context, struct span out, struct error *err);
+    /* microseconds since 1970 (UTC) by the host's clock, which may be set back and forth: for what
+     * people and other hosts are told, and for schedules. NULL where nothing asks for it */
+    int64_t (*wall_us)(void *context);
     void *context; /* borrowed; the owner outlives every user of this table */
 };
 
@@ -31,6 +34,11 @@ static inline uint64_t env_now_ns(const struct env *env)
     return env->now_ns(env->context);
 }
 
+static inline int64_t env_wall_us(const struct env *env)
+{
+    return env->wall_us(env->context);
+}
+
 MUST_CHECK static inline int env_random(const struct env *env, struct span out, struct error *err)
 {
     return env->random(env->context, out, err);
@@ -38,5 +46,6 @@ MUST_CHECK static inline int env_random(const struct env *env, struct span out, 
 
 #define NS_PER_MS 1000000ULL
 #define NS_PER_S 1000000000ULL
+#define US_PER_S 1000000LL
 
 #endif

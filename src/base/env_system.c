@@ -38,9 +38,17 @@ uint64_t env_system_wall_ns(void)
     return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+static int64_t system_wall_us(void *context)
+{
+    (void)context;
+    return (int64_t)(env_system_wall_ns() / 1000);
+}
+
 const struct env *env_system(void)
 {
-    static const struct env system = {
-        .now_ns = system_now_ns, .random = system_random, .context = NULL};
+    static const struct env system = {.now_ns = system_now_ns,
+                                      .random = system_random,
+                                      .wall_us = system_wall_us,
+                                      .context = NULL};
     return &system;
 }

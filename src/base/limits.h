@@ -149,6 +149,47 @@
 #define NBD_SOCKET_BACKLOG 16       /* connections that wait to be accepted */
 #define NBD_FAREWELL_S 1U           /* for what is under way when the server is told to stop */
 
+/* --- the service -------------------------------------------------------------------------------
+ */
+#define MAILBOX_MAX 256U /* pieces of work that wait for one thread; more callers wait for room */
+
+#define VM_NAME_MAX 256         /* a VM's name: what libvirt and Hyper-V take, and the NUL */
+#define VMS_MAX 4096U           /* VMs known to one host, its own and those replicated to it */
+#define HOST_NAME_MAX_BYTES 256 /* a paired host's name */
+#define HOSTS_MAX 256U          /* paired hosts */
+#define AUTHORIZATIONS_MAX 256U
+#define TRUST_GROUP_MAX 64
+#define CALLER_NAME_MAX 128             /* who asked: a login name, a host, a gateway's user */
+#define RELATIONSHIPS_MAX (2 * VMS_MAX) /* two hops at most */
+#define JOBS_OPEN_MAX 1024U     /* jobs that have not ended: a stuck client is refused (32778) */
+#define JOBS_RUNNING_DEFAULT 3U /* Msvm_ReplicationService's MaximumActiveTransfers */
+#define JOBS_RUNNING_MAX 64U
+#define JOB_REPORT_MAX (64 * KIB) /* JSON: counters and proofs of 64 disks */
+#define JOB_KEPT_S 300U   /* TimeBeforeRemoval: an ended job is among the present ones so long */
+#define EVENTS_MAX 10000U /* kept in the state; older ones go */
+#define START_AHEAD_MAX_S (7U * 24U * 3600U) /* reference: a start at most 7 days ahead */
+#define RESYNC_CHECK_S 5U                    /* Resynchronize: until the peer must have answered */
+#define RETRY_LAST_S (30U * 60U) /* between later tries; before: 1, 2, 4, 8, 10 minutes */
+#define MONITORING_INTERVAL_MIN_S 3600U
+#define MONITORING_INTERVAL_MAX_S 604800U
+#define MONITORING_INTERVAL_DEFAULT_S 43200U
+
+/* --- between daemons ---------------------------------------------------------------------------
+ */
+#define FINGERPRINT_BYTES 32U       /* SHA-256 over a certificate's DER form */
+#define FINGERPRINT_TEXT_MAX 65     /* in hex */
+#define PEER_MESSAGE_MAX (64 * KIB) /* one question or answer between daemons: 64 disks */
+#define PEER_CONNECTIONS_MAX 64U    /* at the replication port, of all peers */
+#define PEER_CONNECTIONS_EACH 16U   /* of one address */
+#define PAIRING_WAIT_S 300U         /* a pairing window is open so long */
+#define PAIRINGS_MAX 8U
+
+/* --- the control API ---------------------------------------------------------------------------
+ */
+#define CONTROL_BODY_MAX (64 * KIB) /* of one request */
+#define CONTROL_CONNECTIONS_MAX 256U
+#define CONTROL_WATCHERS_MAX 64U /* streams of events */
+
 /* --- NBD servers and helper processes -------------------------------------------------------- */
 #define NBD_COMMANDS_MAX 8U           /* in flight: one connection is fastest with these two */
 #define NBD_COMMAND_BYTES (256 * KIB) /* one read or write; QEMU takes at most 32 MiB */

@@ -169,7 +169,7 @@
 #define EVENTS_MAX 10000U /* kept in the state; older ones go */
 #define START_AHEAD_MAX_S (7U * 24U * 3600U) /* reference: a start at most 7 days ahead */
 #define RESYNC_CHECK_S 5U                    /* Resynchronize: until the peer must have answered */
-#define RETRY_LAST_S (30U * 60U) /* between later tries; before: 1, 2, 4, 8, 10 minutes */
+#define RETRY_FIRST_S 60U /* then 2, 4, 8, 10 times as long, and 30 times from then on */
 #define MONITORING_INTERVAL_MIN_S 3600U
 #define MONITORING_INTERVAL_MAX_S 604800U
 #define MONITORING_INTERVAL_DEFAULT_S 43200U

@@ -51,6 +51,7 @@ struct config {
     struct config_names operators;
     struct config_names viewers;
     uint32_t max_jobs;         /* JOBS_RUNNING_DEFAULT; 1 .. JOBS_RUNNING_MAX */
+    uint32_t retry_first_s;    /* retry-first: RETRY_FIRST_S; 1 .. 3600 */
     uint64_t rate_bytes_per_s; /* of all sessions together; 0: no limit */
     uint64_t session_rate_bytes_per_s;
     uint32_t monitoring_interval_s;

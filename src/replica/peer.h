@@ -18,11 +18,9 @@ enum peer_call {
     PEER_OFFER,   /* a new relationship: will you keep this VM's replica? */
     PEER_MODIFY,  /* its settings changed */
     PEER_PREPARE, /* a session shall come: would it be let in? Disks, sizes, generation. */
-    PEER_REMOVE,  /* the relationship ended; keep the disks */
-    PEER_SUSPEND, /* source or target: the other end was suspended */
-    PEER_RESUME
+    PEER_REMOVE   /* the relationship ended; keep the disks */
 };
-#define PEER_CALL_MAX PEER_RESUME
+#define PEER_CALL_MAX PEER_REMOVE
 
 /* One question. Of the relationship's row only these count: vm, vm_name, hop, generation, settings,
  * disks (name, size_bytes, is_included). HELLO has none of it. */
@@ -63,7 +61,8 @@ struct session_order {
     struct uuid job;
     struct uuid vm;
     uint8_t hop;
-    bool is_initial; /* the target's disks may be made */
+    bool is_initial;     /* the target's disks may be made */
+    uint64_t generation; /* of this host's ownership, which the target checks */
     struct peer_address peer;
     uint64_t rate_bytes_per_s; /* 0: no limit */
     bool is_compression_enabled;
@@ -83,14 +82,18 @@ struct session_end {
 
 /*
  * What the service has others do. None of these blocks; what comes of it is told by
- * service_answered(), service_progress() and service_session_ended(), later, in the service's own
- * thread.
+ * service_answered(), service_looked(), service_progress() and service_session_ended(), later, in
+ * the service's own thread.
  */
 struct outside {
     /* Ask a peer. token comes back with the answer. Takes what the question owns.
      * Errors: ERR_LIMIT. */
     int (*ask)(void *context, uint64_t token, const struct peer_address *peer,
                struct peer_question *question, uint32_t deadline_s, struct error *err);
+    /* Open the disks of an order as its session would, only to learn that they are there and how
+     * large: service_looked() tells. Errors: ERR_LIMIT. */
+    int (*look)(void *context, uint64_t token, const struct session_order *order,
+                struct error *err);
     /* Start a session. Errors: ERR_LIMIT. */
     int (*start)(void *context, const struct session_order *order, struct error *err);
     /* Let the session of a job stop soon; service_session_ended() is still to come. */

@@ -8,9 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* policy_retry_s - how long to wait after the attempt-th failure in a row (from 1): 1, 2, 4, 8, 10
- * minutes, then RETRY_LAST_S. */
-uint32_t policy_retry_s(uint32_t attempt);
+/* policy_retry_s - how long to wait after the attempt-th failure in a row (from 1): 1, 2, 4, 8, 10,
+ * then 30 times first_s, which is a minute unless the configuration says otherwise. */
+uint32_t policy_retry_s(uint32_t attempt, uint32_t first_s);
 
 /*
  * policy_is_in_window - whether a local wall clock at `now_us` shows a time from start to end

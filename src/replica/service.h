@@ -45,6 +45,7 @@ struct service_config {
     char host_name[HOST_NAME_MAX_BYTES];
     bool is_replica_enabled; /* the replication port is open */
     uint32_t max_jobs;
+    uint32_t retry_first_s;    /* the first wait of policy_retry_s() */
     uint64_t rate_bytes_per_s; /* all sessions together; 0: no limit */
     uint64_t session_rate_bytes_per_s;
     uint32_t monitoring_interval_s;
@@ -192,6 +193,9 @@ const char *service_host_name(const struct service *service);
  */
 
 void service_answered(struct service *service, uint64_t token, const struct peer_answer *answer);
+/* sizes: of the order's disks, or NULL with err: what is wrong with them (err->disk). */
+void service_looked(struct service *service, uint64_t token, const uint64_t *sizes,
+                    const struct error *err);
 void service_progress(struct service *service, const struct uuid *job,
                       const struct progress *progress);
 void service_session_ended(struct service *service, const struct uuid *job,
@@ -213,13 +217,15 @@ void service_asked(struct service *service, const uint8_t fingerprint[FINGERPRIN
 struct session_request {
     struct uuid vm;
     uint8_t hop;
+    uint64_t generation; /* of the source's ownership */
     uint32_t disk_count;
     char disks[DISKS_MAX][DISK_NAME_MAX];
     uint64_t size_bytes[DISKS_MAX];
 };
 
 struct session_grant {
-    char folder[PATH_TEXT_MAX]; /* the replica's; made, with its history set */
+    char folder[PATH_TEXT_MAX]; /* the replica's; to be made if it is not there */
+    uint32_t history;           /* earlier points that it shall keep */
     bool is_initial;            /* its disks may be made */
     struct uuid ticket;         /* for service_target_ended() */
 };

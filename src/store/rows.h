@@ -82,10 +82,12 @@ MUST_CHECK int relationship_row_copy(struct relationship_row *to,
 
 /* Msvm_ConcreteJob. */
 struct job_row {
-    struct uuid id;    /* key */
-    uint64_t sequence; /* the order in which jobs were made; from 1, never used twice */
-    uint16_t type;     /* enum job_type */
-    uint16_t state;    /* enum job_state */
+    struct uuid id;        /* key */
+    uint64_t sequence;     /* the order in which jobs were made; from 1, never used twice */
+    uint16_t type;         /* enum job_type */
+    uint16_t state;        /* enum job_state */
+    uint16_t state_before; /* of the relationship, when the job was made: for one that is cancelled
+                              before it began */
     struct uuid vm;
     uint8_t hop;
     char vm_name[VM_NAME_MAX];

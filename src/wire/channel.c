@@ -203,6 +203,11 @@ static int check_header(const struct channel *channel, enum session_role from,
     return 0;
 }
 
+bool channel_has_waiting(const struct channel *channel)
+{
+    return channel->in_end_bytes > channel->in_start_bytes;
+}
+
 int channel_receive(struct channel *channel, enum session_role from, struct frame *out,
                     struct error *err)
 {

@@ -49,6 +49,9 @@ void channel_sent(struct channel *channel, size_t len_bytes);
 struct span channel_inbox(struct channel *channel);
 void channel_filled(struct channel *channel, size_t len_bytes);
 
+/* channel_has_waiting - whether bytes came that were not received as a frame yet. */
+bool channel_has_waiting(const struct channel *channel);
+
 /* channel_discard - forget everything that came. */
 void channel_discard(struct channel *channel);
 

@@ -20,6 +20,7 @@
 
 #define POLL_FDS_MAX (DISKS_MAX + LINK_POLL_MAX + 1)
 #define PROGRESS_EVERY_NS (100 * NS_PER_MS)
+#define TRICKLE_BYTES (4 * KIB)          /* in PEER_SILENT_S; a rate limit is never as low */
 #define IDLE_AFTER_NS (5 * NS_PER_S)     /* then a PING goes out */
 #define FAREWELL_NS (1 * NS_PER_S)       /* for the last words after a failure */
 #define RATE_WINDOW_NS (250 * NS_PER_MS) /* over which the link's speed is judged */
@@ -46,7 +47,8 @@ struct loop {
     bool write_has_failed; /* the link takes nothing any more; what can still be read comes first */
     struct error write_error;
     bool was_stopped;
-    uint64_t last_received_ns;
+    uint64_t last_received_ns; /* when the peer last said something that counts (hear()) */
+    uint64_t unheard_bytes;    /* what came since */
     uint64_t last_sent_ns;
     uint64_t last_progress_ns;
     uint64_t failed_ns; /* when the session failed; 0: it has not */
@@ -273,6 +275,19 @@ static void end_link(struct loop *loop, const struct error *err)
     run_step(loop, &(struct session_event){.kind = SESSION_LINK_ENDED, .error = err});
 }
 
+/*
+ * Something came. Within a frame a trickle does not count: if a link without TLS has damaged the
+ * frame's length, the peer's PINGs would fill it for hours.
+ */
+static void hear(struct loop *loop, uint64_t bytes)
+{
+    loop->unheard_bytes += bytes;
+    if (!session_is_within_frame(loop->session) || loop->unheard_bytes >= TRICKLE_BYTES) {
+        loop->last_received_ns = now_ns(loop);
+        loop->unheard_bytes = 0;
+    }
+}
+
 /* Reads once. True if anything came. */
 static bool read_link(struct loop *loop)
 {
@@ -293,8 +308,8 @@ static bool read_link(struct loop *loop)
         end_link(loop, got == LINK_FAILED ? &err : NULL);
         return true;
     }
-    loop->last_received_ns = now_ns(loop);
     run_step(loop, &(struct session_event){.kind = SESSION_RECEIVED, .len_bytes = (size_t)got});
+    hear(loop, (uint64_t)got);
     return true;
 }
 

@@ -693,6 +693,11 @@ enum session_role session_role(const struct session *session)
     return session->role;
 }
 
+bool session_is_within_frame(const struct session *session)
+{
+    return session->held.type == MESSAGE_INVALID && channel_has_waiting(session->channel);
+}
+
 uint64_t session_rate_bytes_per_s(const struct session *session)
 {
     return session->config.rate_bytes_per_s;

@@ -203,6 +203,9 @@ enum session_role session_role(const struct session *session);
 /* What OPEN_DISKS asks for; valid from that action on, as long as the session. */
 const struct session_open *session_open(const struct session *session);
 
+/* Whether the next frame has begun to come and its rest is waited for. */
+bool session_is_within_frame(const struct session *session);
+
 /* From OPEN: what the source's end may send; 0: no limit. */
 uint64_t session_rate_bytes_per_s(const struct session *session);
 

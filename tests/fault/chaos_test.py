@@ -193,6 +193,19 @@ class Pipes(Links):
                            lambda fault: self.ssh.has_fired,
                            "push over pipes" if is_push else "pull over pipes")
 
+    def test_a_flipped_length(self):
+        """The receiver waits for the rest of a frame that has none; what is said to keep the link
+        alive must not fill it."""
+        version = self.resilver("--version").out.split()[1]
+        hello = 8 + 50 + len(version)
+        lib.copy_disk(self.original, self.target)
+        self.ssh.set_fault(Fault("flip", hello + 1, TO_SERVER, 3))
+        result = self.resilver("sync", "--json", "--ssh=" + self.ssh.command, self.source,
+                               "far:" + self.target)
+        self.assertTrue(self.ssh.has_fired)
+        self.assertGreater(result.seconds, 25, "the frame was refused at once: flip another bit")
+        self.check_broken(result)
+
     def test_cut(self):
         for is_push in (True, False):
             passed = self.measure(is_push)

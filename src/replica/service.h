@@ -138,6 +138,9 @@ void service_reset_statistics(struct service *service, const struct service_aske
 MUST_CHECK int service_add_host(struct service *service, const struct caller *caller,
                                 const struct host_row *host, enum return_value *out,
                                 struct error *err);
+MUST_CHECK int service_set_host_address(struct service *service, const struct caller *caller,
+                                        const char *name, const char *address,
+                                        enum return_value *out, struct error *err);
 /* From now on the host may nothing: its entries go, its sessions are cut, its row stays revoked. */
 MUST_CHECK int service_revoke_host(struct service *service, const struct caller *caller,
                                    const char *name, enum return_value *out, struct error *err);

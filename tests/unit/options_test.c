@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "cli/nearest.h"
+#include "base/nearest.h"
 
 enum { FLAG = OPTIONS_FIRST_ID, VALUE, LONG_NAME };
 

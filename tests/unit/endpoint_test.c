@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "base/address.h"
+
 static struct endpoint endpoint;
 
 static void parse_well(const char *text)
@@ -352,18 +354,18 @@ static void addresses_to_listen_on(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
-        assert_int_equal(endpoint_parse_address(good[i].text, 0, false, host, port, &err), 0);
+        assert_int_equal(address_parse(good[i].text, 0, false, host, port, &err), 0);
         assert_string_equal(host, good[i].host);
         assert_string_equal(port, good[i].port);
     }
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
-        if (endpoint_parse_address(bad[i], 0, false, host, port, &err) == 0) {
+        if (address_parse(bad[i], 0, false, host, port, &err) == 0) {
             fail_msg("'%s' passes", bad[i]);
         }
         assert_int_equal(err.kind, ERR_USAGE);
     }
-    assert_int_equal(endpoint_parse_address(":1", 0, true, host, port, &err), -1);
-    assert_int_equal(endpoint_parse_address("x:0", 1, true, host, port, &err), -1);
+    assert_int_equal(address_parse(":1", 0, true, host, port, &err), -1);
+    assert_int_equal(address_parse("x:0", 1, true, host, port, &err), -1);
 }
 
 static void export_names_are_no_paths(void **state)

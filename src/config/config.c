@@ -148,25 +148,33 @@ static int list_drop_ins(DIR *folder, const char *path, struct name_list *out, s
     return 0;
 }
 
-static int read_folder(struct draft *draft, DIR *folder, const char *path, struct error *err)
+static int read_named(struct draft *draft, const struct name_list *list, const char *path,
+                      struct error *err)
 {
     char file[PATH_TEXT_MAX + NAME_MAX + 2];
-    CLEANUP(free_names)
-    struct name_list list = {.names = calloc(CONFIG_FILES_MAX, sizeof *list.names)};
 
-    if (list.names == NULL) {
-        return fail(err, ERR_LIMIT, ENOMEM, "out of memory reading %s", path);
-    }
-    if (list_drop_ins(folder, path, &list, err) < 0) {
-        return -1;
-    }
-    for (size_t i = 0; i < list.count; i++) {
-        (void)snprintf(file, sizeof file, "%s/%s", path, list.names[i]);
+    for (size_t i = 0; i < list->count; i++) {
+        (void)snprintf(file, sizeof file, "%s/%s", path, list->names[i]);
         if (read_file(draft, file, false, err) < 0) {
             return -1;
         }
     }
     return 0;
+}
+
+static int read_folder(struct draft *draft, DIR *folder, const char *path, struct error *err)
+{
+    struct name_list list = {.names = calloc(CONFIG_FILES_MAX, sizeof *list.names)};
+
+    if (list.names == NULL) {
+        return fail(err, ERR_LIMIT, ENOMEM, "out of memory reading %s", path);
+    }
+    int result = list_drop_ins(folder, path, &list, err);
+    if (result == 0) {
+        result = read_named(draft, &list, path, err);
+    }
+    free_names(&list);
+    return result;
 }
 
 static int read_drop_ins(struct draft *draft, const char *config_path, struct error *err)

@@ -489,18 +489,29 @@ int draft_read(struct draft *draft, FILE *file, const char *name, struct error *
     return lines_read(file, copy, &sink, err);
 }
 
-int draft_new(struct draft **out, struct error *err)
+/* What a draft owns from the first; draft_free() lets go of a part of it as well. */
+static int fill_new(struct draft *draft, struct error *err)
 {
-    CLEANUP(draft_freep) struct draft *draft = calloc(1, sizeof *draft);
-
-    if (draft == NULL || (draft->config = calloc(1, sizeof *draft->config)) == NULL ||
-        (draft->files = calloc(CONFIG_FILES_MAX, sizeof(char *))) == NULL) {
+    draft->config = calloc(1, sizeof *draft->config);
+    draft->files = calloc(CONFIG_FILES_MAX, sizeof(char *));
+    if (draft->config == NULL || draft->files == NULL) {
         return fail(err, ERR_LIMIT, ENOMEM, "out of memory for the configuration");
     }
-    if (keys_defaults(draft->config, err) < 0) {
+    return keys_defaults(draft->config, err);
+}
+
+int draft_new(struct draft **out, struct error *err)
+{
+    struct draft *draft = calloc(1, sizeof *draft);
+
+    if (draft == NULL) {
+        return fail(err, ERR_LIMIT, ENOMEM, "out of memory for the configuration");
+    }
+    if (fill_new(draft, err) < 0) {
+        draft_free(draft);
         return -1;
     }
-    *out = TAKE(draft);
+    *out = draft;
     return 0;
 }
 

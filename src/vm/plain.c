@@ -126,14 +126,6 @@ static const struct inventory_ops plain_ops = {
     .free = plain_free,
 };
 
-static void free_plainp(struct plain **plain)
-{
-    if (*plain != NULL) {
-        plain_free(&(*plain)->inventory);
-        *plain = NULL;
-    }
-}
-
 static int copy_vm(struct vm *to, const struct vm *from, struct error *err)
 {
     assert(from->disk_count > 0 && from->disk_count <= DISKS_MAX);
@@ -146,17 +138,8 @@ static int copy_vm(struct vm *to, const struct vm *from, struct error *err)
     return 0;
 }
 
-int inventory_new_plain(const struct vm *vms, uint32_t count, struct inventory **out,
-                        struct error *err)
+static int copy_vms(struct plain *plain, const struct vm *vms, uint32_t count, struct error *err)
 {
-    if (count > VMS_MAX) {
-        return fail(err, ERR_LIMIT, 0, "%u VMs are too many; %u are known at most", count, VMS_MAX);
-    }
-    CLEANUP(free_plainp) struct plain *plain = calloc(1, sizeof *plain);
-    if (plain == NULL) {
-        return fail(err, ERR_LIMIT, ENOMEM, "out of memory for %u VMs", count);
-    }
-    plain->inventory.ops = &plain_ops;
     /* One more: calloc(0) may return NULL. */
     plain->vms = calloc((size_t)count + 1, sizeof *plain->vms);
     if (plain->vms == NULL) {
@@ -168,6 +151,24 @@ int inventory_new_plain(const struct vm *vms, uint32_t count, struct inventory *
         }
         plain->count++;
     }
-    *out = &TAKE(plain)->inventory;
+    return 0;
+}
+
+int inventory_new_plain(const struct vm *vms, uint32_t count, struct inventory **out,
+                        struct error *err)
+{
+    if (count > VMS_MAX) {
+        return fail(err, ERR_LIMIT, 0, "%u VMs are too many; %u are known at most", count, VMS_MAX);
+    }
+    struct plain *plain = calloc(1, sizeof *plain);
+    if (plain == NULL) {
+        return fail(err, ERR_LIMIT, ENOMEM, "out of memory for %u VMs", count);
+    }
+    plain->inventory.ops = &plain_ops;
+    if (copy_vms(plain, vms, count, err) < 0) {
+        plain_free(&plain->inventory);
+        return -1;
+    }
+    *out = &plain->inventory;
     return 0;
 }

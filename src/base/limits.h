@@ -174,6 +174,11 @@
 #define MONITORING_INTERVAL_MAX_S 604800U
 #define MONITORING_INTERVAL_DEFAULT_S 43200U
 
+/* --- the configuration -------------------------------------------------------------------------
+ */
+#define CONFIG_LINE_MAX (8 * KIB) /* a path, twice over */
+#define CONFIG_FILES_MAX 1025U    /* resilver.conf and its drop-ins */
+
 /* --- between daemons ---------------------------------------------------------------------------
  */
 #define FINGERPRINT_BYTES 32U       /* SHA-256 over a certificate's DER form */

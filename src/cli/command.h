@@ -35,6 +35,7 @@ extern const struct command cmd_sync;
 extern const struct command cmd_serve;
 extern const struct command cmd_replica;
 extern const struct command cmd_recover;
+extern const struct command cmd_config;
 
 /* command_find - the one of a list whose last word was typed. NULL with ERR_USAGE: none; the
  * message has the nearest that there is. before: the words before it, with a blank at their end. */

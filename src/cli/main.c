@@ -30,8 +30,8 @@ static const struct command cmd_version = {
     .synopsis = (const char *const[]){"", NULL},
 };
 
-static const struct command *const commands[] = {&cmd_sync,    &cmd_serve, &cmd_replica,
-                                                 &cmd_recover, &cmd_help,  &cmd_version};
+static const struct command *const commands[] = {
+    &cmd_sync, &cmd_serve, &cmd_replica, &cmd_recover, &cmd_config, &cmd_help, &cmd_version};
 
 static const struct command *find_command(const char *name, struct error *err)
 {

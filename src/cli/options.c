@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "cli/nearest.h"
+#include "base/nearest.h"
 
 #define HELP_COLUMN 30
 

@@ -5,13 +5,15 @@
  *
  *   [host]        name, state-directory, group
  *   [control]     socket, administrators, operators, viewers (user names, or @group)
- *   [replication] listen, max-jobs, rate, rate-per-session, monitoring-interval, monitoring-start
+ *   [replication] listen, advertise, max-jobs, retry-first, rate, rate-per-session,
+ *                 monitoring-interval, monitoring-start
  *   [vm NAME]     uuid, disk.NAME = PATH, format.NAME = raw|qcow2|...
  */
 #ifndef RESILVER_CONFIG_CONFIG_H
 #define RESILVER_CONFIG_CONFIG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/attributes.h"
 #include "base/error.h"
@@ -43,6 +45,7 @@ struct config_names {
 struct config {
     char host_name[HOST_NAME_MAX_BYTES];       /* default: the machine's */
     char state_directory[PATH_TEXT_MAX];       /* default: /var/lib/resilver */
+    char group[USER_TEXT_MAX];                 /* the socket's group; "": the daemon's own */
     char socket_path[PATH_TEXT_MAX];           /* default: /run/resilver/control.sock */
     char listen_address[HOST_TEXT_MAX + 8];    /* "": this host accepts no replicas */
     char advertise_address[HOST_TEXT_MAX + 8]; /* how peers reach the replication port; default:
@@ -65,7 +68,8 @@ struct config {
  *
  * @is_optional  a path that does not exist is an empty configuration
  * Errors: ERR_USAGE "FILE:LINE: KEY: what is wrong, what is allowed"; a key or section that is not
- * known is one, with the nearest that is; ERR_IO a file cannot be read; ERR_LIMIT.
+ * known is one, with the nearest that is; ERR_WRONG_STATE a file that group or others may write to;
+ * ERR_IO a file cannot be read; ERR_LIMIT.
  */
 MUST_CHECK int config_load(const char *path, bool is_optional, struct config **out,
                            struct error *err);

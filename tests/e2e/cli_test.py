@@ -191,17 +191,22 @@ class SameOptions(lib.Case):
         text = self.resilver("help", *command).out
         return set(re.findall(r"^ +(?:-\w, )?--([a-z-]+)", text, re.MULTILINE))
 
+    def verbs_of(self, command):
+        verbs = re.findall(r"^  (\w+) ", self.resilver("help", command).out, re.MULTILINE)
+        self.assertIn({"replica": "rollback", "config": "show"}[command], verbs)
+        return verbs
+
     def test_manual_pages(self):
-        verbs = re.findall(r"^  (\w+) ", self.resilver("help", "replica").out, re.MULTILINE)
-        self.assertIn("rollback", verbs)
-        of_verbs = set().union(*(self.options_of("replica", verb) for verb in verbs))
-        for command in ("sync", "serve", "recover", "replica"):
+        of_verbs = {"replica": set(), "config": set()}
+        for command, found in of_verbs.items():
+            for verb in self.verbs_of(command):
+                found |= self.options_of(command, verb)
+        for command in ("sync", "serve", "recover", "replica", "config"):
             with self.subTest(command=command):
                 path = os.path.join(TREE, "docs", "man", "resilver-%s.1" % command)
                 with open(path, encoding="utf-8") as file:
                     found = re.findall(r"^\.It (?:Fl \w , )?(?:Fl )?-([a-z-]+)", file.read(), re.M)
-                self.assertEqual(set(found), of_verbs if command == "replica"
-                                 else self.options_of(command))
+                self.assertEqual(set(found), of_verbs.get(command) or self.options_of(command))
 
     def test_completion(self):
         path = os.path.join(TREE, "packaging", "bash-completion", "resilver")
@@ -216,12 +221,15 @@ class SameOptions(lib.Case):
         path = os.path.join(TREE, "packaging", "bash-completion", "resilver")
         with open(path, encoding="utf-8") as file:
             text = file.read()
-        for verb in re.findall(r"^  (\w+) ", self.resilver("help", "replica").out, re.MULTILINE):
-            with self.subTest(verb=verb):
-                words = re.search(r"(?m)^    [a-z |]*\b%s\b[a-z |]*\) _resilver_options \"\$1\" (.*) ;;"
-                                  % verb, text).group(1).split()
-                self.assertEqual({word.strip("-=") for word in words},
-                                 self.options_of("replica", verb))
+        for command in ("replica", "config"):
+            part = text[text.index("_resilver_%s()" % command):]
+            for verb in self.verbs_of(command):
+                with self.subTest(command=command, verb=verb):
+                    words = re.search(
+                        r"(?m)^    [a-z |]*\b%s\b[a-z |]*\) _resilver_options \"\$1\" (.*) ;;" % verb,
+                        part).group(1).split()
+                    self.assertEqual({word.strip("-=") for word in words},
+                                     self.options_of(command, verb))
 
     def test_completion_completes(self):
         lib.need_tool("bash")
@@ -231,7 +239,8 @@ class SameOptions(lib.Case):
         for words, wanted in ((["s"], "sync serve"), (["re"], "replica recover"),
                               (["replica", "ro"], "rollback"),
                               (["replica", "open", "--so"], "--socket="),
-                              (["help", "replica", "ver"], "verify"), (["sync", "--che"], "--check"),
+                              (["help", "replica", "ver"], "verify"), (["config", "ch"], "check"),
+                              (["config", "show", "--j"], "--json"), (["help", "config", "s"], "show"), (["sync", "--che"], "--check"),
                               (["sync", "--format", "=", "v"], "vhdx vmdk vdi"),
                               (["sync", "--compress", "="], "auto always never"),
                               (["serve", "--ex"], "--export="), (["sync", "a"], "")):

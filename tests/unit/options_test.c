@@ -8,8 +8,6 @@
 
 #include <cmocka.h>
 
-#include "cli/nearest.h"
-
 enum { FLAG = OPTIONS_FIRST_ID, VALUE, LONG_NAME };
 
 static const struct option_row rows[] = {
@@ -152,20 +150,6 @@ static void help_is_the_table(void **state)
     free(text);
 }
 
-static void the_nearest_word_is_found(void **state)
-{
-    (void)state;
-    assert_string_equal(nearest_pick("snyc", NULL, "sync"), "sync");
-    assert_string_equal(nearest_pick("syn", NULL, "sync"), "sync");
-    assert_string_equal(nearest_pick("syncs", NULL, "sync"), "sync");
-    assert_string_equal(nearest_pick("serv", "sync", "serve"), "serve");
-    assert_string_equal(nearest_pick("sync", "sync", "serve"), "sync");
-    assert_null(nearest_pick("xyz", NULL, "sync"));
-    assert_null(nearest_pick("", NULL, "sync"));
-    assert_null(nearest_pick("sy", NULL, "sync"));
-    assert_null(nearest_pick("a-word-that-is-longer-than-anything-known", NULL, "sync"));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,7 +157,6 @@ int main(void)
         cmocka_unit_test(operands_may_stand_anywhere),
         cmocka_unit_test(mistakes_are_named_with_their_cure),
         cmocka_unit_test(help_is_the_table),
-        cmocka_unit_test(the_nearest_word_is_found),
     };
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);
 }

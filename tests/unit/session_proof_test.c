@@ -15,14 +15,14 @@
 #include <cmocka.h>
 
 #define DISK_BYTES (3 * MIB + 4096)
-#define EVENTS_MAX (DISK_REQUESTS_MAX + 16)
+#define SCRIPT_EVENTS_MAX (DISK_REQUESTS_MAX + 16)
 #define ROUNDS_MAX 100000
 
 /* One end. What is to be told to its session waits in a ring. */
 struct end {
     struct session *session; /* owned */
     uint8_t *bytes;          /* owned: the disk, DISK_BYTES of them */
-    struct session_event events[EVENTS_MAX];
+    struct session_event events[SCRIPT_EVENTS_MAX];
     size_t first_event;
     size_t event_count;
     bool was_told_of_the_end;
@@ -32,8 +32,8 @@ static const struct session_disk_facts facts = {.size_bytes = DISK_BYTES};
 
 static void tell(struct end *end, struct session_event event)
 {
-    assert_true(end->event_count < EVENTS_MAX);
-    end->events[(end->first_event + end->event_count++) % EVENTS_MAX] = event;
+    assert_true(end->event_count < SCRIPT_EVENTS_MAX);
+    end->events[(end->first_event + end->event_count++) % SCRIPT_EVENTS_MAX] = event;
 }
 
 static void serve(struct end *end, struct disk_request *request)
@@ -98,7 +98,7 @@ static void step(struct end *end)
     struct session_actions actions;
     struct session_event event = end->events[end->first_event];
 
-    end->first_event = (end->first_event + 1) % EVENTS_MAX;
+    end->first_event = (end->first_event + 1) % SCRIPT_EVENTS_MAX;
     end->event_count--;
     session_step(end->session, &event, &actions);
     if (actions.count == SESSION_ACTIONS_MAX) {

@@ -2,8 +2,8 @@
 /*
  * nearest.h - what a mistyped word was probably meant to be.
  */
-#ifndef RESILVER_CLI_NEAREST_H
-#define RESILVER_CLI_NEAREST_H
+#ifndef RESILVER_BASE_NEAREST_H
+#define RESILVER_BASE_NEAREST_H
 
 #include <stddef.h>
 

@@ -5,31 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/number.h"
+#include "base/address.h"
 
 #define NBD_PREFIX "nbd+unix:"
 #define TLS_PREFIX "tls://"
-
-/* Not isalnum(): what is allowed must not depend on the locale. */
-static bool is_letter_or_digit(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-/* Not empty, none but letters, digits and those in `others`, and beginning with no '-', which ssh
- * would take for an option. */
-static bool is_made_of(const char *text, size_t len_bytes, const char *others)
-{
-    if (len_bytes == 0 || text[0] == '-') {
-        return false;
-    }
-    for (size_t i = 0; i < len_bytes; i++) {
-        if (!is_letter_or_digit(text[i]) && (text[i] == '\0' || strchr(others, text[i]) == NULL)) {
-            return false;
-        }
-    }
-    return true;
-}
 
 static bool begins_with(const char *text, const char *prefix)
 {
@@ -40,8 +19,8 @@ bool endpoint_is_export_name(const char *name)
 {
     size_t len_bytes = strlen(name);
 
-    return len_bytes < EXPORT_NAME_MAX && is_made_of(name, len_bytes, "._-/") &&
-           is_letter_or_digit(name[0]);
+    return len_bytes < EXPORT_NAME_MAX && address_is_made_of(name, len_bytes, "._-/") &&
+           name[0] != '.' && name[0] != '_' && name[0] != '/';
 }
 
 /* The copy is whole: the caller's length was checked against the room. */
@@ -49,62 +28,6 @@ static void copy_text(char *out, const char *text, size_t len_bytes)
 {
     memcpy(out, text, len_bytes);
     out[len_bytes] = '\0';
-}
-
-/*
- * The host at the beginning of text, which must be followed by a colon: "name:", "192.0.2.1:",
- * "[2001:db8::1]:". Returns the length up to the colon, 0 if there is no such thing.
- */
-static size_t take_host(const char *text, char host[HOST_TEXT_MAX])
-{
-    if (text[0] == '[') {
-        const char *end = strchr(text, ']');
-        size_t len_bytes = end == NULL ? 0 : (size_t)(end - text) - 1;
-        /* '%' and letters: a zone, as in fe80::1%eth0 */
-        if (end == NULL || end[1] != ':' || len_bytes >= HOST_TEXT_MAX ||
-            !is_made_of(text + 1, len_bytes, ":.%_-") || memchr(text + 1, ':', len_bytes) == NULL) {
-            return 0;
-        }
-        copy_text(host, text + 1, len_bytes);
-        return len_bytes + 2;
-    }
-    size_t len_bytes = strcspn(text, ":");
-    if (text[len_bytes] != ':' || len_bytes >= HOST_TEXT_MAX ||
-        !is_made_of(text, len_bytes, "._-")) {
-        return 0;
-    }
-    copy_text(host, text, len_bytes);
-    return len_bytes;
-}
-
-static int parse_port(const char *text, unsigned min_port, char port[PORT_TEXT_MAX],
-                      struct error *err)
-{
-    uint64_t number = 0;
-
-    if (number_parse_range(text, "a port", min_port, 65535, &number, err) < 0) {
-        return -1;
-    }
-    (void)snprintf(port, PORT_TEXT_MAX, "%u", (unsigned)number & 0xffffU);
-    return 0;
-}
-
-int endpoint_parse_address(const char *text, unsigned min_port, bool needs_host,
-                           char host[HOST_TEXT_MAX], char port[PORT_TEXT_MAX], struct error *err)
-{
-    char made_host[HOST_TEXT_MAX] = "";
-    size_t host_len = take_host(text, made_host);
-
-    if (text[host_len] != ':' || (host_len == 0 && needs_host)) {
-        return fail(err, ERR_USAGE, 0,
-                    "'%s' is not HOST:PORT; an IPv6 address stands in brackets, as in [::1]:8490",
-                    text);
-    }
-    if (parse_port(text + host_len + 1, min_port, port, err) < 0) {
-        return -1;
-    }
-    copy_text(host, made_host, strlen(made_host));
-    return 0;
 }
 
 static int parse_tls(struct endpoint *out, struct error *err)
@@ -121,7 +44,7 @@ static int parse_tls(struct endpoint *out, struct error *err)
                     out->text);
     }
     copy_text(copy, address, (size_t)(slash - address));
-    if (endpoint_parse_address(copy, 1, true, out->host, out->port, err) < 0) {
+    if (address_parse(copy, 1, true, out->host, out->port, err) < 0) {
         return -1;
     }
     out->kind = ENDPOINT_TLS;
@@ -146,7 +69,7 @@ static bool is_other_url(const char *text)
 {
     size_t len_bytes = strcspn(text, ":");
 
-    return begins_with(text + len_bytes, "://") && is_made_of(text, len_bytes, "+.-");
+    return begins_with(text + len_bytes, "://") && address_is_made_of(text, len_bytes, "+.-");
 }
 
 /* What stands behind the host's colon: a path that needs no shell to be understood. */
@@ -182,11 +105,12 @@ static int parse_ssh(struct endpoint *out, struct error *err)
     const char *host = at == NULL ? out->text : at + 1;
     size_t user_len = at == NULL ? 0 : (size_t)(at - out->text);
 
-    if (at != NULL && (user_len >= USER_TEXT_MAX || !is_made_of(out->text, user_len, "._-+@\\"))) {
+    if (at != NULL &&
+        (user_len >= USER_TEXT_MAX || !address_is_made_of(out->text, user_len, "._-+@\\"))) {
         return fail(err, ERR_USAGE, 0,
                     "'%s' has no login name that ssh could be given before its @", out->text);
     }
-    size_t host_len = take_host(host, out->host);
+    size_t host_len = address_take_host(host, out->host);
     if (host_len == 0) {
         return fail(err, ERR_USAGE, 0,
                     "'%s' has no host name before its colon; for a file of this host with a colon "

@@ -61,16 +61,6 @@ bool endpoint_same_host(const struct endpoint *a, const struct endpoint *b);
  */
 MUST_CHECK int endpoint_split_pair(const char *pair, size_t *out_source_len, struct error *err);
 
-/*
- * endpoint_parse_address - "HOST:PORT" or "[IPV6]:PORT".
- * @min_port      0: port 0 is allowed
- * @needs_host    false: HOST may be empty
- * Errors: ERR_USAGE.
- */
-MUST_CHECK int endpoint_parse_address(const char *text, unsigned min_port, bool needs_host,
-                                      char host[HOST_TEXT_MAX], char port[PORT_TEXT_MAX],
-                                      struct error *err);
-
 /* endpoint_is_export_name - letters, digits and . _ - /, beginning with a letter or digit, shorter
  * than EXPORT_NAME_MAX. */
 bool endpoint_is_export_name(const char *name);

@@ -331,41 +331,6 @@ static void pairs_split_at_the_first_equals_sign(void **state)
     }
 }
 
-static void addresses_to_listen_on(void **state)
-{
-    static const struct {
-        const char *text;
-        const char *host;
-        const char *port;
-    } good[] = {
-        {"127.0.0.1:0", "127.0.0.1", "0"},
-        {"[::]:8490", "::", "8490"},
-        {":8490", "", "8490"},
-        {"localhost:1", "localhost", "1"},
-    };
-    static const char *const bad[] = {"",         ":",         "x",       "8490",
-                                      "::1:8490", "x:",        "x:65536", "x:1:2",
-                                      "[::1]",    "[::1]8490", "*:1",     "a b:1"};
-    char host[HOST_TEXT_MAX] = "";
-    char port[PORT_TEXT_MAX] = "";
-    struct error err = {0};
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
-        assert_int_equal(endpoint_parse_address(good[i].text, 0, false, host, port, &err), 0);
-        assert_string_equal(host, good[i].host);
-        assert_string_equal(port, good[i].port);
-    }
-    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
-        if (endpoint_parse_address(bad[i], 0, false, host, port, &err) == 0) {
-            fail_msg("'%s' passes", bad[i]);
-        }
-        assert_int_equal(err.kind, ERR_USAGE);
-    }
-    assert_int_equal(endpoint_parse_address(":1", 0, true, host, port, &err), -1);
-    assert_int_equal(endpoint_parse_address("x:0", 1, true, host, port, &err), -1);
-}
-
 static void export_names_are_no_paths(void **state)
 {
     static const char *const good[] = {"a", "vda", "vm1/disk-0.raw", "0_x"};
@@ -403,7 +368,6 @@ int main(void)
         cmocka_unit_test(only_the_given_bytes_are_read),
         cmocka_unit_test(same_host_is_the_same_way_there),
         cmocka_unit_test(pairs_split_at_the_first_equals_sign),
-        cmocka_unit_test(addresses_to_listen_on),
         cmocka_unit_test(export_names_are_no_paths),
     };
     return cmocka_run_group_tests_name("endpoint", tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/listener.h"
+#include "wire/listener.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cli/endpoint.h"
+#include "base/address.h"
 
 #define BACKLOG 16
 
@@ -81,7 +81,7 @@ int listener_open(const char *address, struct listener *out, struct error *err)
                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
 
-    if (endpoint_parse_address(address, 0, false, host, port, err) < 0) {
+    if (address_parse(address, 0, false, host, port, err) < 0) {
         return -1;
     }
     int result = getaddrinfo(host[0] == '\0' ? NULL : host, port, &hints, &list);

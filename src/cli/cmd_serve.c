@@ -27,10 +27,10 @@
 #include "cli/credentials.h"
 #include "cli/endpoint.h"
 #include "cli/export.h"
-#include "cli/listener.h"
 #include "cli/stop.h"
 #include "disk/disk.h"
 #include "wire/link.h"
+#include "wire/listener.h"
 #include "wire/loop.h"
 #include "wire/target_host.h"
 

@@ -2,8 +2,8 @@
 /*
  * listener.h - a listening TCP socket.
  */
-#ifndef RESILVER_CLI_LISTENER_H
-#define RESILVER_CLI_LISTENER_H
+#ifndef RESILVER_WIRE_LISTENER_H
+#define RESILVER_WIRE_LISTENER_H
 
 #include "base/attributes.h"
 #include "base/error.h"

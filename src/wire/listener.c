@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/listener.h"
+#include "wire/listener.h"
 
 #include <errno.h>
 #include <netdb.h>

@@ -176,8 +176,10 @@
 
 /* --- between daemons ---------------------------------------------------------------------------
  */
-#define FINGERPRINT_BYTES 32U       /* SHA-256 over a certificate's DER form */
-#define FINGERPRINT_TEXT_MAX 65     /* in hex */
+#define FINGERPRINT_BYTES 32U   /* SHA-256 over a certificate's DER form */
+#define FINGERPRINT_TEXT_MAX 65 /* in hex */
+#define PEER_CERTIFICATE_MAX                                                                       \
+    (16 * KIB)                      /* what a peer shows of itself: one certificate, self-signed */
 #define PEER_MESSAGE_MAX (64 * KIB) /* one question or answer between daemons: 64 disks */
 #define PEER_CONNECTIONS_MAX 64U    /* at the replication port, of all peers */
 #define PEER_CONNECTIONS_EACH 16U   /* of one address */

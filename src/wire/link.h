@@ -17,6 +17,7 @@
 
 #define LINK_SECRET_BYTES 32U
 #define LINK_POLL_MAX 3U
+#define LINK_PROTOCOL_MAX 32 /* the name of an ALPN protocol, and the NUL */
 
 /* Results of link_read and link_write besides a count > 0. */
 #define LINK_AGAIN 0     /* nothing now: poll, then call again */
@@ -51,8 +52,12 @@ struct link {
                             asked for a password by the command that makes the link) */
     bool is_local;       /* both ends are in this program: saving bytes is never worth anything */
     bool has_secret;     /* TLS: secret is filled */
-    uint8_t secret[LINK_SECRET_BYTES]; /* the TLS exporter's (RFC 8446, 7.5), label
-                                          "EXPORTER-resilver-session" */
+    uint8_t secret[LINK_SECRET_BYTES];      /* the TLS exporter's (RFC 8446, 7.5), label
+                                               "EXPORTER-resilver-session" */
+    bool has_fingerprint;                   /* pinned TLS: the next two are filled */
+    uint8_t fingerprint[FINGERPRINT_BYTES]; /* SHA-256 of the peer's certificate in DER form; it has
+                                               proved to hold the key */
+    char protocol[LINK_PROTOCOL_MAX];       /* what both speak, by ALPN (RFC 7301) */
 };
 
 MUST_CHECK static inline ssize_t link_read(struct link *link, struct span into, struct error *err)
@@ -134,6 +139,47 @@ MUST_CHECK int link_connect_tls(struct tls_context *context, const char *host, c
  */
 MUST_CHECK int link_accept_tls(struct tls_context *context, int fd, const struct env *env,
                                struct link **out, struct error *err);
+
+/* --- TLS 1.3 between hosts that know one another's certificate ----------------------------------
+ */
+
+/*
+ * tls_context_new_pinned - no CA and no names: whoever has a certificate and its key comes through
+ * the handshake, and the caller looks at link->fingerprint before it reads or writes a byte.
+ * Protocols are those that a server takes (a client's list is empty: each connection names its
+ * own). May be used by any number of threads at once.
+ *
+ * @protocols  borrowed for the call
+ * Errors: ERR_USAGE as tls_context_new; the dates of our own certificate are not looked at, for
+ * nobody else looks at them.
+ */
+MUST_CHECK int tls_context_new_pinned(const char *cert, const char *key, bool is_server,
+                                      const char *const *protocols, size_t protocol_count,
+                                      struct tls_context **out, struct error *err);
+
+/*
+ * link_connect_pinned - connect to host:port and shake hands before deadline_ns by env's clock.
+ *
+ * @protocol     what we want to speak there
+ * @fingerprint  who must be there; NULL: anybody (a pairing)
+ * Errors: ERR_PEER as link_connect_tls; another certificate than the expected one is told with both
+ * fingerprints, and that peer has learned nothing of us, not even our certificate.
+ */
+MUST_CHECK int link_connect_pinned(struct tls_context *context, const char *host, const char *port,
+                                   const char *protocol, const uint8_t *fingerprint,
+                                   uint64_t deadline_ns, const struct env *env, struct link **out,
+                                   struct error *err);
+
+/* link_connect_pinned_on - the same on a socket from tcp_connect(), for callers that must know how
+ * far they came. Takes fd, also on failure. */
+MUST_CHECK int link_connect_pinned_on(struct tls_context *context, int fd, const char *peer,
+                                      const char *protocol, const uint8_t *fingerprint,
+                                      uint64_t deadline_ns, const struct env *env,
+                                      struct link **out, struct error *err);
+
+/* link_accept_pinned - the server's half on an accepted TCP socket. Takes fd, also on failure. */
+MUST_CHECK int link_accept_pinned(struct tls_context *context, int fd, uint64_t deadline_ns,
+                                  const struct env *env, struct link **out, struct error *err);
 
 /*
  * link_peer_name - whether the peer's certificate bears this name (a DNS subject alternative name,

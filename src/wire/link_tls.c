@@ -29,6 +29,7 @@
 
 #include "wire/tcp.h"
 #include "wire/tls_context.h"
+#include "wire/tls_pin.h"
 #include "wire/tls_refusal.h"
 #include "wire/tls_socket.h"
 
@@ -42,6 +43,8 @@ struct link_tls {
     struct tls_socket socket;
     SSL *ssl;                   /* owned; its application data is &refusal */
     struct tls_refusal refusal; /* filled while shaking hands */
+    bool is_pinned;             /* the context's */
+    uint64_t limit_ns;          /* for the handshake, as messages name it */
     uint64_t rekey_after_bytes;
     uint64_t sealed_bytes; /* under the present key of our direction */
     bool is_open;          /* the handshake is over */
@@ -88,11 +91,15 @@ static int fail_handshake(const struct link_tls *t, bool we_are_server, int reas
 {
     switch (reason) {
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-        return fail(
-            err, ERR_PEER, 0,
-            "%s: refused: the client gave no certificate (it needs one that our CA signed, and "
-            "its key)",
-            t->link.peer);
+        return fail(err, ERR_PEER, 0, "%s: refused: the client gave no certificate (it needs %s)",
+                    t->link.peer,
+                    t->is_pinned ? "that of a resilverd, and its key"
+                                 : "one that our CA signed, and its key");
+    case SSL_R_NO_APPLICATION_PROTOCOL:
+        return fail(err, ERR_PEER, 0,
+                    "%s: refused: the %s speaks none of our protocols: is it a resilverd, and of a "
+                    "version that fits ours?",
+                    t->link.peer, we_are_server ? "client" : "server");
     case SSL_R_UNSUPPORTED_PROTOCOL:
     case SSL_R_WRONG_SSL_VERSION:
     case SSL_R_VERSION_TOO_LOW:
@@ -408,6 +415,8 @@ static struct link_tls *make(const struct tls_context *context, int fd, const ch
     t->link.ops = &tls_ops;
     (void)snprintf(t->link.peer, sizeof t->link.peer, "%s", peer); /* cut if longer */
     t->rekey_after_bytes = context->rekey_after_bytes;
+    t->is_pinned = context->is_pinned;
+    t->limit_ns = context->handshake_timeout_ns;
     if (tls_socket_init(&t->socket, fd) < 0) {
         return NULL;
     }
@@ -421,14 +430,13 @@ static struct link_tls *make(const struct tls_context *context, int fd, const ch
     return TAKE(t);
 }
 
-static int fail_deadline(const struct link_tls *t, const struct tls_context *context,
-                         struct error *err)
+static int fail_deadline(const struct link_tls *t, struct error *err)
 {
     return fail(
         err, ERR_PEER, 0,
         "%s: timed out: the TLS handshake was not finished within %.3g s: is it Resilver, and "
         "the right port?",
-        t->link.peer, (double)context->handshake_timeout_ns / (double)NS_PER_S);
+        t->link.peer, (double)t->limit_ns / (double)NS_PER_S);
 }
 
 /* One round: 1 the handshake is over and sent, 0 wait for *events, -1 failed. */
@@ -469,7 +477,7 @@ static int shake_hands(struct link_tls *t, const struct tls_context *context, co
         }
         int ready = tcp_await(t->socket.fd, events, env, deadline_ns);
         if (ready == 0) {
-            return fail_deadline(t, context, err);
+            return fail_deadline(t, err);
         }
         if (ready < 0) {
             return fail(err, ERR_PEER, errno, "cannot wait for %s", t->link.peer);
@@ -488,6 +496,9 @@ static int finish(struct link_tls *t, struct error *err)
                                    strlen(SECRET_LABEL), NULL, 0, 0) != 1) {
         return fail(err, ERR_INTERNAL, 0, "%s: TLS gives no secret for the session: %s",
                     t->link.peer, tls_refusal_reason());
+    }
+    if (t->is_pinned && tls_pin_finish(t->ssl, &t->link, err) < 0) {
+        return -1;
     }
     t->link.has_secret = true;
     t->is_open = true;
@@ -596,6 +607,79 @@ int link_accept_tls(struct tls_context *context, int fd, const struct env *env, 
     }
     SSL_set_accept_state(t->ssl);
     if (shake_hands(t, context, NULL, env, deadline_ns, err) < 0 || finish(t, err) < 0) {
+        return -1;
+    }
+    name_client(t);
+    *out = &TAKE(t)->link;
+    return 0;
+}
+
+/* --- pinned --------------------------------------------------------------------------------- */
+
+/* Both halves, from a prepared SSL to an open link. */
+static int open_pinned(struct link_tls *t, const struct tls_context *context, const struct env *env,
+                       uint64_t deadline_ns, struct error *err)
+{
+    uint64_t now_ns = env_now_ns(env);
+
+    t->limit_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+    int result = shake_hands(t, context, NULL, env, deadline_ns, err);
+    t->refusal.wanted_fingerprint = NULL; /* it was borrowed for this */
+    return result < 0 ? -1 : finish(t, err);
+}
+
+int link_connect_pinned_on(struct tls_context *context, int fd, const char *peer,
+                           const char *protocol, const uint8_t *fingerprint, uint64_t deadline_ns,
+                           const struct env *env, struct link **out, struct error *err)
+{
+    assert(!context->is_server && context->is_pinned && fd >= 0);
+    CLEANUP(tls_closep) struct link_tls *t = make(context, fd, peer);
+    if (t == NULL) {
+        return fail(err, ERR_LIMIT, ENOMEM, "cannot connect to %s", peer);
+    }
+    if (tls_pin_ask(t->ssl, protocol) < 0) {
+        return fail(err, ERR_LIMIT, ENOMEM, "cannot ask %s for %s", peer, protocol);
+    }
+    t->refusal.wanted_fingerprint = fingerprint;
+    SSL_set_connect_state(t->ssl);
+    if (open_pinned(t, context, env, deadline_ns, err) < 0) {
+        return -1;
+    }
+    *out = &TAKE(t)->link;
+    return 0;
+}
+
+int link_connect_pinned(struct tls_context *context, const char *host, const char *port,
+                        const char *protocol, const uint8_t *fingerprint, uint64_t deadline_ns,
+                        const struct env *env, struct link **out, struct error *err)
+{
+    char peer[ERROR_DISK_MAX];
+
+    tcp_name_host(host, port, peer, sizeof peer);
+    int fd = tcp_connect(host, port, peer, env, deadline_ns, err);
+    if (fd < 0) {
+        return -1;
+    }
+    return link_connect_pinned_on(context, fd, peer, protocol, fingerprint, deadline_ns, env, out,
+                                  err);
+}
+
+int link_accept_pinned(struct tls_context *context, int fd, uint64_t deadline_ns,
+                       const struct env *env, struct link **out, struct error *err)
+{
+    char peer[ERROR_DISK_MAX];
+
+    assert(context->is_server && context->is_pinned && fd >= 0);
+    tcp_name_peer(fd, peer, sizeof peer);
+    CLEANUP(tls_closep) struct link_tls *t = make(context, fd, peer);
+    if (t == NULL) {
+        return fail(err, ERR_LIMIT, ENOMEM, "cannot accept %s", peer);
+    }
+    if (tcp_tune(fd, peer, err) < 0) {
+        return -1;
+    }
+    SSL_set_accept_state(t->ssl);
+    if (open_pinned(t, context, env, deadline_ns, err) < 0) {
         return -1;
     }
     name_client(t);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "wire/tls_pin.h"
 #include "wire/tls_refusal.h"
 #include "wire/tls_socket.h"
 
@@ -24,7 +25,7 @@
  */
 #define CHAIN_MAX 8
 
-/* Opens one of the three files for reading; what is its role, for messages. Returns the descriptor.
+/* Opens one of the files for reading; what is its role, for messages. Returns the descriptor.
  */
 static int open_file(const char *what, const char *path, struct stat *status, struct error *err)
 {
@@ -159,7 +160,7 @@ static int check_certificate(X509 *cert, const char *path, bool is_server, struc
     return 0;
 }
 
-static int load_certificate(SSL_CTX *rules, const char *path, bool is_server, struct error *err)
+static int load_certificate(SSL_CTX *rules, const char *path, struct error *err)
 {
     if (check_file("certificate", path, err) < 0) {
         return -1;
@@ -174,7 +175,7 @@ static int load_certificate(SSL_CTX *rules, const char *path, bool is_server, st
         return fail(err, ERR_USAGE, 0,
                     "%s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)", path);
     }
-    return check_certificate(SSL_CTX_get0_certificate(rules), path, is_server, err);
+    return 0;
 }
 
 static int load_ca(SSL_CTX *rules, const char *path, struct error *err)
@@ -223,10 +224,17 @@ static int set_rules(SSL_CTX *rules, struct error *err)
     return 0;
 }
 
-int tls_context_new(const struct tls_files *files, bool is_server, struct tls_context **out,
-                    struct error *err)
+static void tls_context_freep(struct tls_context **context)
 {
-    struct tls_context *context = calloc(1, sizeof *context);
+    tls_context_free(*context);
+    *context = NULL;
+}
+
+/* A context with our certificate and key, and all rules but who may be at the other end. */
+static int make_context(const char *cert, const char *key, bool is_server, struct tls_context **out,
+                        struct error *err)
+{
+    CLEANUP(tls_context_freep) struct tls_context *context = calloc(1, sizeof *context);
 
     if (context == NULL) {
         return fail(err, ERR_LIMIT, ENOMEM, "cannot keep the TLS settings");
@@ -236,18 +244,53 @@ int tls_context_new(const struct tls_files *files, bool is_server, struct tls_co
     context->rekey_after_bytes = TLS_REKEY_BYTES;
     context->rules = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
     if (context->rules == NULL) {
-        tls_context_free(context);
         return fail(err, ERR_LIMIT, 0, "OpenSSL does not start: %s", tls_refusal_reason());
     }
-    if (set_rules(context->rules, err) < 0 ||
-        load_certificate(context->rules, files->cert, is_server, err) < 0 ||
-        load_key(context->rules, files->key, files->cert, err) < 0 ||
+    if (set_rules(context->rules, err) < 0 || load_certificate(context->rules, cert, err) < 0 ||
+        load_key(context->rules, key, cert, err) < 0) {
+        return -1;
+    }
+    *out = TAKE(context);
+    return 0;
+}
+
+int tls_context_new(const struct tls_files *files, bool is_server, struct tls_context **out,
+                    struct error *err)
+{
+    CLEANUP(tls_context_freep) struct tls_context *context = NULL;
+
+    if (make_context(files->cert, files->key, is_server, &context, err) < 0 ||
+        check_certificate(SSL_CTX_get0_certificate(context->rules), files->cert, is_server, err) <
+            0 ||
         load_ca(context->rules, files->ca, err) < 0) {
-        tls_context_free(context);
         return -1;
     }
     (void)snprintf(context->ca_path, sizeof context->ca_path, "%s", files->ca);
-    *out = context;
+    *out = TAKE(context);
+    return 0;
+}
+
+int tls_context_new_pinned(const char *cert, const char *key, bool is_server,
+                           const char *const *protocols, size_t protocol_count,
+                           struct tls_context **out, struct error *err)
+{
+    CLEANUP(tls_context_freep) struct tls_context *context = NULL;
+
+    assert(is_server == (protocol_count > 0));
+    if (make_context(cert, key, is_server, &context, err) < 0) {
+        return -1;
+    }
+    context->is_pinned = true;
+    for (size_t i = 0; i < protocol_count; i++) {
+        size_t len_bytes = strlen(protocols[i]);
+        assert(len_bytes > 0 && len_bytes < LINK_PROTOCOL_MAX);
+        assert(context->protocols_len + 1 + len_bytes <= sizeof context->protocols);
+        context->protocols[context->protocols_len++] = (uint8_t)len_bytes;
+        memcpy(context->protocols + context->protocols_len, protocols[i], len_bytes);
+        context->protocols_len += len_bytes;
+    }
+    tls_pin_set_rules(context);
+    *out = TAKE(context);
     return 0;
 }
 

@@ -10,12 +10,18 @@
 
 #include "wire/link.h"
 
+#define TLS_PROTOCOLS_BYTES 128U /* a server's protocols in ALPN's form; ours take 53 */
+
 struct tls_context {
     SSL_CTX *rules;              /* owned; each link's SSL holds a reference of its own */
-    char ca_path[PATH_TEXT_MAX]; /* for messages */
+    char ca_path[PATH_TEXT_MAX]; /* for messages; "": pinned certificates */
     bool is_server;
-    uint64_t handshake_timeout_ns; /* HANDSHAKE_TIMEOUT_S; tests shorten it */
-    uint64_t rekey_after_bytes;    /* TLS_REKEY_BYTES; tests lower it */
+    bool is_pinned;
+    size_t protocols_len;                   /* of the next */
+    uint8_t protocols[TLS_PROTOCOLS_BYTES]; /* pinned server: what it takes, each after its length
+                                             */
+    uint64_t handshake_timeout_ns;          /* HANDSHAKE_TIMEOUT_S; tests shorten it */
+    uint64_t rekey_after_bytes;             /* TLS_REKEY_BYTES; tests lower it */
 };
 
 /*

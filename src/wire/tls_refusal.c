@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "wire/tls_pin.h"
+
 const char *tls_refusal_reason(void)
 {
     const char *text = ERR_reason_error_string(ERR_peek_last_error());
@@ -155,6 +157,9 @@ int tls_refusal_ours(const struct tls_refusal *r, const struct tls_context *cont
 {
     char which[TLS_NAME_MAX + 64];
 
+    if (context->is_pinned) {
+        return tls_pin_refuse(r, peer, err);
+    }
     describe(r, which, sizeof which);
     switch (r->code) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
@@ -232,6 +237,12 @@ int tls_refusal_theirs(int alert, bool we_are_server, const char *peer, struct e
             err, ERR_PEER, 0,
             "%s: the %s speaks only an older TLS, and we speak TLS 1.3: bring it up to date", peer,
             who);
+    }
+    if (alert == SSL_AD_NO_APPLICATION_PROTOCOL) {
+        return fail(err, ERR_PEER, 0,
+                    "%s: the %s does not speak our protocol: is it a resilverd, and of a version "
+                    "that fits ours?",
+                    peer, who);
     }
     return fail(err, ERR_PEER, 0, "%s: the %s broke TLS off: %s", peer, who,
                 SSL_alert_desc_string_long(alert));

@@ -20,6 +20,9 @@ struct tls_refusal {
     char names[TLS_NAMES_MAX];  /* the hosts that it is for */
     char not_before[TLS_DATE_MAX];
     char not_after[TLS_DATE_MAX];
+    const uint8_t *wanted_fingerprint;      /* pinned: who must be there; NULL: anybody. Borrowed
+                                               while shaking hands */
+    uint8_t fingerprint[FINGERPRINT_BYTES]; /* pinned: who is there */
 };
 
 /* tls_refusal_on_verify - OpenSSL's verify callback. Changes no verdict; fills the struct

@@ -249,8 +249,11 @@ static void name_disks(struct source *source)
 
     sessions_format_relationship(&order->vm, order->hop, relationship);
     for (uint32_t i = 0; i < order->disk_count; i++) {
-        (void)snprintf(source->remote[i], SESSIONS_NAME_MAX, "%s/%" PRIu64 "/%s", relationship,
-                       order->generation, order->disks[i]);
+        char name[SESSIONS_NAME_MAX]; /* apart: the compiler cannot see that members do not overlap
+                                       */
+        (void)snprintf(name, sizeof name, "%s/%" PRIu64 "/%s", relationship, order->generation,
+                       order->disks[i]);
+        memcpy(source->remote[i], name, sizeof name);
         source->local_names[i] = (struct session_disk_name){.name = order->disks[i]};
         source->remote_names[i] = (struct session_disk_name){.name = source->remote[i]};
     }

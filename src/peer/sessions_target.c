@@ -196,12 +196,14 @@ static int open_replica(struct target *target, const struct session_open *open,
     struct disk_open_options wanted[DISKS_MAX];
 
     for (uint32_t i = 0; i < open->disk_count; i++) {
-        int used = snprintf(target->paths[i], PATH_TEXT_MAX, "%s/%s", target->grant.folder,
-                            target->request.disks[i]);
+        char path[PATH_TEXT_MAX]; /* apart: the compiler cannot see that members do not overlap */
+        int used =
+            snprintf(path, sizeof path, "%s/%s", target->grant.folder, target->request.disks[i]);
         if (used >= (int)PATH_TEXT_MAX) {
             return fail(err, ERR_USAGE, 0, "the path of disk '%s' in its replica is too long",
                         target->request.disks[i]);
         }
+        memcpy(target->paths[i], path, sizeof path);
         wanted[i] = (struct disk_open_options){
             .path = target->paths[i],
             .write = !target->is_check,

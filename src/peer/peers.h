@@ -6,7 +6,8 @@
  * All on one TCP port, TLS 1.3 from the first byte, both sides with certificates, told apart by
  * ALPN (RFC 7301):
  *
- *   resilver-session/1  a session (wire/WIRE.md); its disks are named <vm id>/<hop>/<disk>
+ *   resilver-session/1  a session (wire/WIRE.md); its disks are named
+ *                       <vm id>/<hop>/<generation>/<disk> (sessions.h)
  *   resilver-peer/1     one question and its answer (src/peer/PEER.md)
  *   resilver-pair/1     a pairing; only while somebody at this host waits for one
  *

@@ -165,6 +165,8 @@
 #define JOBS_RUNNING_DEFAULT 3U /* Msvm_ReplicationService's MaximumActiveTransfers */
 #define JOBS_RUNNING_MAX 64U
 #define JOB_REPORT_MAX (64 * KIB) /* JSON: counters and proofs of 64 disks */
+#define SERVICE_STOP_S                                                                             \
+    8U /* a stop lets what is under way end so long; systemd's own limit is longer */
 #define JOB_KEPT_S 300U   /* TimeBeforeRemoval: an ended job is among the present ones so long */
 #define EVENTS_MAX 10000U /* kept in the state; older ones go */
 #define START_AHEAD_MAX_S (7U * 24U * 3600U) /* reference: a start at most 7 days ahead */

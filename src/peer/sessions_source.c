@@ -46,7 +46,7 @@ static int open_of_inventory(const struct source *source, struct disk **disks, s
     const struct session_order *order = &source->order;
     const struct inventory *inventory = source->entry.sessions->inventory;
     struct disk *opened[DISKS_MAX] = {NULL};
-    int indexes[DISKS_MAX];
+    int indexes[DISKS_MAX] = {0};
     uint64_t wanted = 0;
     char id[UUID_TEXT_MAX];
 
@@ -356,7 +356,9 @@ static int start(struct sessions *sessions, const struct session_order *order, b
     source->order = *order;
     source->is_look = is_look;
     source->token = token;
-    source->entry.job = is_look ? (struct uuid){.bytes = {0}} : order->job;
+    if (!is_look) { /* else no job's stop is meant for it */
+        source->entry.job = order->job;
+    }
     memcpy(source->entry.fingerprint, order->peer.fingerprint, FINGERPRINT_BYTES);
     if (sessions_enter(sessions, &source->entry, err) < 0) {
         source_free(source);

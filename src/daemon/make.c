@@ -3,6 +3,7 @@
  * make.c - wiring: each part gets the tables of those before it.
  */
 #include <errno.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,6 +133,27 @@ static int make_service(struct daemon_parts *parts, struct error *err)
     return peers_begin(parts->peers, parts->service, err);
 }
 
+/* Who may connect to the socket. What they may do then is another question. */
+static int give_to_group(const char *path, const char *name, struct error *err)
+{
+    struct group entry;
+    struct group *found = NULL;
+    char text[16 * KIB];
+
+    if (name[0] == '\0') {
+        return 0;
+    }
+    int errnum = getgrnam_r(name, &entry, text, sizeof text, &found);
+    if (errnum != 0 || found == NULL) {
+        return fail(err, ERR_USAGE, errnum, "there is no group '%s' (the configuration's group=)",
+                    name);
+    }
+    if (chown(path, (uid_t)-1, found->gr_gid) < 0) {
+        return fail(err, ERR_IO, errno, "cannot give '%s' to group '%s'", path, name);
+    }
+    return 0;
+}
+
 static int make_control(struct daemon_parts *parts, int fd, struct error *err)
 {
     const struct control_config config = {
@@ -148,7 +170,10 @@ static int make_control(struct daemon_parts *parts, int fd, struct error *err)
     if (fd >= 0) {
         return control_new_on(&config, fd, &parts->control, err);
     }
-    return control_new(&config, parts->config->socket_path, &parts->control, err);
+    if (control_new(&config, parts->config->socket_path, &parts->control, err) < 0) {
+        return -1;
+    }
+    return give_to_group(parts->config->socket_path, parts->config->group, err);
 }
 
 /* Before any thread is made, so that none of them is interrupted. */

@@ -46,7 +46,7 @@ static int open_of_inventory(const struct source *source, struct disk **disks, s
     const struct session_order *order = &source->order;
     const struct inventory *inventory = source->entry.sessions->inventory;
     struct disk *opened[DISKS_MAX] = {NULL};
-    int indexes[DISKS_MAX];
+    int indexes[DISKS_MAX] = {0};
     uint64_t wanted = 0;
     char id[UUID_TEXT_MAX];
 
@@ -213,12 +213,16 @@ static int split_address(const char *address, char host[HOST_TEXT_MAX], char por
                          struct error *err)
 {
     const char *colon = strrchr(address, ':');
-    bool is_bracketed = address[0] == '[' && colon != NULL && colon > address && colon[-1] == ']';
-    const char *from = is_bracketed ? address + 1 : address;
-    const char *to = is_bracketed ? colon - 1 : colon;
+    const char *from = address;
+    const char *to = colon == NULL ? address : colon;
 
-    if (colon == NULL || to <= from || colon[1] == '\0' || to - from >= HOST_TEXT_MAX ||
-        strlen(colon + 1) >= PORT_TEXT_MAX) {
+    if (to - from > 2 && from[0] == '[' && to[-1] == ']') {
+        from++;
+        to--;
+    }
+    bool is_half_bracketed = from == address && from[0] == '[';
+    if (colon == NULL || is_half_bracketed || to == from || to - from >= HOST_TEXT_MAX ||
+        colon[1] == '\0' || strlen(colon + 1) >= PORT_TEXT_MAX) {
         return fail(err, ERR_USAGE, 0,
                     "'%s' is no address of a host; give it one like db2.example:8490", address);
     }
@@ -356,7 +360,9 @@ static int start(struct sessions *sessions, const struct session_order *order, b
     source->order = *order;
     source->is_look = is_look;
     source->token = token;
-    source->entry.job = is_look ? (struct uuid){.bytes = {0}} : order->job;
+    if (!is_look) { /* else no job's stop is meant for it */
+        source->entry.job = order->job;
+    }
     memcpy(source->entry.fingerprint, order->peer.fingerprint, FINGERPRINT_BYTES);
     if (sessions_enter(sessions, &source->entry, err) < 0) {
         source_free(source);

@@ -17,11 +17,11 @@
 
 #define DAY_MINUTES 1440
 #define MINUTE_S 60
-#define DAY_S (DAY_MINUTES * MINUTE_S)
+#define DAY_S ((int64_t)DAY_MINUTES * MINUTE_S)
 
 /* A zone is never moved by more in one go, but for a few islands that changed sides of the date
  * line. */
-#define SHIFT_MAX_S (2 * 3600)
+#define SHIFT_MAX_S ((int64_t)2 * 3600)
 
 uint32_t policy_retry_s(uint32_t attempt, uint32_t first_s)
 {

@@ -321,22 +321,18 @@ static void find(struct finding *finding, enum replication_health health, const 
 /* Reasons stand one behind the other; what does not fit is cut. */
 static void find(struct finding *finding, enum replication_health health, const char *format, ...)
 {
-    va_list values;
-    char *at = finding->reason + finding->used_bytes;
+    char text[ERROR_MESSAGE_MAX + 64]; /* the row's reason, with words before it */
     size_t room = finding->size_bytes - finding->used_bytes;
+    va_list values;
 
-    finding->health = finding->health < health ? health : finding->health;
-    if (finding->used_bytes > 0) {
-        int used = snprintf(at, room, "; ");
-        at += used < (int)room ? used : (int)room - 1;
-        room = finding->size_bytes - (size_t)(at - finding->reason);
-    }
     va_start(values, format);
-    int used = vsnprintf(at, room, format, values);
+    (void)vsnprintf(text, sizeof text, format, values);
     va_end(values);
+    int used = snprintf(finding->reason + finding->used_bytes, room, "%s%s",
+                        finding->used_bytes > 0 ? "; " : "", text);
     assert(used >= 0);
-    at += used < (int)room ? used : (int)room - 1;
-    finding->used_bytes = (size_t)(at - finding->reason);
+    finding->used_bytes += (size_t)used < room ? (size_t)used : room - 1;
+    finding->health = finding->health < health ? health : finding->health;
 }
 
 static void look_at_state(struct finding *finding, const struct relationship_row *row)

@@ -651,9 +651,21 @@ static void another_host_at_the_address_is_not_spoken_to(void **state)
     run_order(rig, order);
     assert_int_equal(rig->service.end.error.kind, ERR_PEER);
     assert_int_equal(rig->service.admitted_count + rig->service.refused_count, 0);
-    (void)snprintf(order->peer.address, sizeof order->peer.address, "nowhere");
-    run_order(rig, order);
-    expect_failed(rig, ERR_USAGE, "is no address");
+    free(order);
+}
+
+static void what_is_no_address_is_refused(void **state)
+{
+    static const char *const wrong[] = {
+        "", "nowhere", ":8490", "db2.example:", "[::1]", "db2:1234567", "[]:"};
+    struct rig *rig = *state;
+    struct session_order *order = new_order(rig);
+
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        (void)snprintf(order->peer.address, sizeof order->peer.address, "%s", wrong[i]);
+        run_order(rig, order);
+        expect_failed(rig, ERR_USAGE, "is no address");
+    }
     free(order);
 }
 
@@ -894,6 +906,7 @@ int main(void)
         WITH_RIG(what_the_service_refuses_touches_no_disk),
         WITH_RIG(disks_are_not_made_anew_after_the_initial_copy),
         WITH_RIG(another_host_at_the_address_is_not_spoken_to),
+        WITH_RIG(what_is_no_address_is_refused),
         WITH_RIG(a_source_that_is_gone_is_named),
         WITH_RIG(a_look_tells_sizes_or_what_is_wrong),
         WITH_RIG(wrong_names_are_refused_before_the_service_is_asked),

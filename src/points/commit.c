@@ -31,9 +31,9 @@ struct commit {
     struct commit_disk open[DISKS_MAX]; /* borrowed, or owned if is_recovery */
     bool is_recovery;
     bool is_applied[DISKS_MAX]; /* by a run before, which gave the name back */
-    uint64_t retry_ns;          /* an undo log waits for room until then; 0: none does */
+    uint64_t retry_ns;          /* no room was found, and is looked for then; 0: there was some */
     bool gives_up;              /* and waits no more */
-    bool was_paused;            /* so that what is applied now was begun before */
+    bool was_paused;            /* so that what is applied to this disk was begun before */
     bool drops_old;             /* what this point replaces cannot be kept */
     enum phase phase;
     uint32_t disk;          /* being applied */
@@ -245,8 +245,9 @@ static int drop_old(struct commit *commit, struct error *err)
     return 0;
 }
 
-static int begin_disk(struct commit *commit, uint32_t disk, struct error *err)
+static int begin_disk(struct commit *commit, struct error *err)
 {
+    uint32_t disk = commit->disk;
     struct error why = {0};
 
     if (keeps_old(commit) && open_undo(commit, disk, &why) < 0) {
@@ -270,6 +271,7 @@ static void end_disk(struct commit *commit)
         memcpy(commit->undo_ids[commit->disk], log_id(commit->undo), LOG_ID_BYTES);
     }
     end_apply(commit);
+    commit->was_paused = false; /* nothing was applied to the next one yet */
     commit->disk++;
 }
 
@@ -287,12 +289,12 @@ void commit_give_up(struct commit *commit)
 }
 
 /* An undo log that found no room has failed as a whole; what it had saved is found when it is
- * opened again. */
+ * opened again. A disk with holes that found none is applied to again from its beginning. */
 static bool can_wait(struct commit *commit, const struct error *why)
 {
     bool is_full = why->errnum == ENOSPC || why->errnum == EDQUOT;
 
-    if (!is_full || commit->gives_up || commit->undo == NULL || commit->is_recovery) {
+    if (!is_full || commit->gives_up || commit->is_recovery) {
         return false;
     }
     end_apply(commit);
@@ -332,10 +334,10 @@ static int apply_more(struct commit *commit, struct error *err)
         return 1;
     }
     struct error why = {0};
-    if (commit->apply == NULL && begin_disk(commit, commit->disk, err) < 0) {
-        return -1;
+    int result = commit->apply == NULL ? begin_disk(commit, &why) : 0;
+    if (result == 0) {
+        result = apply_step(commit->apply, &why);
     }
-    int result = apply_step(commit->apply, &why);
     if (result < 0 && can_wait(commit, &why)) {
         return 1;
     }

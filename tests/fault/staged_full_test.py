@@ -66,9 +66,10 @@ class Full(StagedCase):
         self.assertTrue(process.is_alive(), process.output())
         return process
 
-    def pause_and_go_on(self, kind, left_bytes, history=0):
+    def pause_and_go_on(self, kind, left_bytes, history=0, in_commit=False):
         replica = self.mounted(kind, history)
         process = self.start_and_wait(replica, left_bytes)
+        self.assertEqual(os.path.exists(os.path.join(replica.folder, "commit")), in_commit)
         os.unlink(self.filler)
         freed = time.monotonic()
         result = process.wait()
@@ -90,7 +91,17 @@ class Full(StagedCase):
 
     def test_the_undo_log_finds_no_room(self):
         """The journal fits, what the commit saves of the old point does not."""
-        self.pause_and_go_on("log", 8 * MIB, history=2)
+        self.pause_and_go_on("log", 8 * MIB, history=2, in_commit=True)
+
+    def test_a_disk_with_holes_finds_no_room(self):
+        """The journal fits; the holes that the commit fills on the disk itself do not, and no undo
+        log is kept."""
+        for name in staged.NAMES:
+            size = os.path.getsize(self.pair.path("old", name))
+            lib.make_disk(self.pair.path("sources", name), size, self.rng)
+            with open(self.pair.path("old", name), "wb") as file:
+                file.truncate(size)
+        self.pause_and_go_on("log", 20 * MIB, in_commit=True)
 
     def test_interrupted_while_it_waits(self):
         replica = self.mounted("log", 0)

@@ -419,48 +419,6 @@ static bool is_locked(const struct replica *replica)
     return is_held;
 }
 
-/* What a file costs on the medium; 0 when it is not there. */
-static uint64_t cost_bytes(const char *path)
-{
-    struct stat status;
-
-    return stat(path, &status) == 0 ? (uint64_t)status.st_blocks * 512 : 0;
-}
-
-static int fill_points(const struct replica *replica, struct replica_info *info, struct error *err)
-{
-    uint64_t numbers[LISTING_MAX];
-    uint32_t count = 0;
-
-    if (listing_numbers(replica, numbers, &count, err) < 0) {
-        return -1;
-    }
-    for (uint32_t i = 0; i < count && info->point_count < REPLICA_HISTORY_MAX; i++) {
-        struct replica_point *point = &info->points[info->point_count];
-        struct point_record record;
-        char path[PATH_TEXT_MAX];
-        bool exists = false;
-        if (place_point_record(replica, numbers[i], path, err) < 0 ||
-            place_read_record(path, &record, &exists, err) < 0) {
-            return -1;
-        }
-        if (!exists) {
-            continue; /* being made, or half removed */
-        }
-        *point = (struct replica_point){.number = record.number, .time_ns = record.time_ns};
-        for (uint32_t disk = 0; disk < record.disk_count; disk++) {
-            bool is_log = record.disks[disk].driver == POINT_DRIVER_LOG;
-            if (place_point_file(replica, numbers[i], disk, is_log ? "undo" : "disk", path, err) <
-                0) {
-                return -1;
-            }
-            point->own_bytes += cost_bytes(path);
-        }
-        info->point_count++;
-    }
-    return 0;
-}
-
 static int fill_stage(const struct replica *replica, struct replica_info *info, struct error *err)
 {
     char path[PATH_TEXT_MAX];
@@ -472,7 +430,7 @@ static int fill_stage(const struct replica *replica, struct replica_info *info, 
         if (place_work(replica, i, "journal", path, err) < 0) {
             return -1;
         }
-        info->staged_bytes += cost_bytes(path);
+        info->staged_bytes += place_cost_bytes(path);
     }
     return 0;
 }
@@ -488,7 +446,7 @@ int replica_get_info(struct replica *replica, struct replica_info *out, struct e
                                  .is_locked = is_locked(replica)};
     (void)snprintf(out->path, sizeof out->path, "%s", replica->path);
     if (place_own(replica, "commit", path, err) < 0 || durable_exists(path, &is_sealed, err) < 0 ||
-        fill_stage(replica, out, err) < 0 || fill_points(replica, out, err) < 0) {
+        fill_stage(replica, out, err) < 0 || listing_points(replica, out, err) < 0) {
         return -1;
     }
     out->state = is_sealed            ? REPLICA_UNFINISHED

@@ -129,6 +129,28 @@ static int fail_no_replica(const char *path, struct error *err)
                 path);
 }
 
+/* Its own path may not be a link: who can change the link could put another replica there. */
+static int check_folder(const struct replica *replica, struct error *err)
+{
+    struct stat status;
+
+    if (lstat(replica->path, &status) < 0) {
+        return fail(err, ERR_IO, errno, "cannot look at the replica %s", replica->path);
+    }
+    if (!S_ISLNK(status.st_mode)) {
+        return durable_check_dir(replica->path, err);
+    }
+    char *whole = realpath(replica->path, NULL);
+    if (whole == NULL) {
+        return fail(err, ERR_IO, errno, "cannot follow the symbolic link %s", replica->path);
+    }
+    (void)fail(err, ERR_WRONG_STATE, 0,
+               "%.250s is a symbolic link to the replica: name the folder itself, %.250s",
+               replica->path, whole);
+    free(whole);
+    return -1;
+}
+
 /* A recovery changes what was read. */
 static int recover(struct replica *replica, struct error *err)
 {
@@ -154,7 +176,7 @@ int replica_open(const char *path, const struct env *env, struct replica **out, 
                     "%s is not a replica: it belongs to the target beside it; name that", path);
     }
     /* Once more under the lock: it may have been changed meanwhile. */
-    if (durable_check_dir(replica->path, err) < 0 || lock(replica, err) < 0 ||
+    if (check_folder(replica, err) < 0 || lock(replica, err) < 0 ||
         read_meta(replica, &exists, err) < 0 || read_point(replica, err) < 0 ||
         recover(replica, err) < 0) {
         return -1;

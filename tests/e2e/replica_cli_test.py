@@ -338,6 +338,41 @@ class InTheWay(Case):
         self.assertFalse(self.show()["half_staged"])
         self.replica("rollback", "vm", "--to=1", "--yes")
 
+    def test_a_replica_behind_a_link(self):
+        """Looking through it is fine; whoever changes anything names the folder itself."""
+        self.make_points(2)
+        os.symlink("vm", self.path("link"))
+        words = ("link is a symbolic link", "name the folder itself, " + self.path("vm"))
+        for arguments in self.CHANGES:
+            with self.subTest(arguments=arguments):
+                self.refuse(*arguments, "link", words=words)
+        self.refuse("link/", words=words, command="recover")
+        self.refuse("--create", "a.raw", "link/", words=words, command="sync")
+        self.assertEqual(self.numbers("link"), [1, 2])
+        os.symlink("vm/..", self.path("up"))
+        self.replica("verify", "up/vm")
+
+    def test_a_dangling_link_in_a_folders_place(self):
+        os.symlink("nowhere", self.path("link"))
+        lib.make_disk(self.path("a.raw"), MIB, self.rng)
+        self.refuse("init", "link", words="link is a symbolic link")
+
+    def test_a_disk_that_is_a_dangling_link(self):
+        """What was staged before stays: nothing is wrong with it."""
+        self.make_points(1, size=12 * MIB)
+        lib.make_disk(self.path("a.raw"), 12 * MIB, self.rng)
+        self.interrupted()
+        disk = self.path("vm", "disks", "a.raw")
+        os.rename(disk, self.path("aside.raw"))
+        os.symlink("nowhere", disk)
+        self.refuse("--create", "a.raw", "vm/", command="sync",
+                    words=("disks/a.raw is a symbolic link", "No such file"))
+        self.assertTrue(os.path.islink(disk))
+        os.rename(self.path("aside.raw"), disk)
+        self.assertTrue(self.show()["half_staged"])
+        self.sync()
+        self.assert_same(self.path("a.raw"), disk)
+
     def test_a_folder_that_others_may_write_to(self):
         self.make_points(2)
         os.chmod(self.path("vm"), 0o777)

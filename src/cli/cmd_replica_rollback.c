@@ -167,6 +167,12 @@ static int confirm_rollback(const struct replica_args *args, const struct replic
     char time[HUMAN_MAX];
     char lost[80] = "";
 
+    if (to->needs != 0) {
+        return fail(err, ERR_WRONG_STATE, 0,
+                    "point %" PRIu64 " cannot be seen without point %" PRIu64
+                    ", which is damaged or missing (resilver replica points %s)",
+                    to->number, to->needs, args->path);
+    }
     if (info->history == 0) {
         (void)snprintf(lost, sizeof lost, ", and is lost, as no earlier points are kept");
     } else if (info->point_count >= info->history) {

@@ -4,8 +4,6 @@
  */
 #include <inttypes.h>
 
-#include "base/env.h"
-#include "base/number.h"
 #include "cli/cmd_replica.h"
 #include "cli/human.h"
 #include "cli/render_replica.h"
@@ -201,40 +199,16 @@ static int drop_point(const struct replica_args *args, struct replica *replica,
     return tell(args, replica, what, err);
 }
 
-/* A point whose record is damaged hides what there is; dropping it by its number is the cure. */
-static int drop_damaged(const struct replica_args *args, struct replica *replica,
-                        const struct error *why, struct error *err)
-{
-    uint64_t number = 0;
-    char what[160];
-
-    if (args->point == NULL || why->kind != ERR_WRONG_STATE ||
-        number_parse_range(args->point, "a point", 1, UINT64_MAX, &number, NULL) < 0) {
-        *err = *why;
-        return -1;
-    }
-    (void)snprintf(what, sizeof what, "point %" PRIu64 " and those before it will be dropped",
-                   number);
-    if (cmd_replica_confirm(args, what, err) < 0 || replica_drop_point(replica, number, err) < 0) {
-        return -1;
-    }
-    return tell(args, replica, "dropped, with those before it", err);
-}
-
 static int drop_do(const struct replica_args *args, struct error *err)
 {
     CLEANUP(cmd_replica_unlockp) struct replica *replica = NULL;
     struct replica_info info;
-    struct error why = {0};
 
     if (args->staged == (args->point != NULL)) {
         return fail(err, ERR_USAGE, 0, "give either --point=N or --staged");
     }
-    if (replica_open(args->path, env_system(), &replica, err) < 0) {
+    if (cmd_replica_lock(args->path, &replica, &info, err) < 0) {
         return -1;
-    }
-    if (replica_get_info(replica, &info, &why) < 0) {
-        return drop_damaged(args, replica, &why, err);
     }
     return args->staged ? drop_staged(args, replica, &info, err)
                         : drop_point(args, replica, &info, err);

@@ -114,7 +114,7 @@ static int add_point(struct table *table, const struct replica_point *point, str
     }
     return add_number(table, point->number, err) < 0
                ? -1
-               : table_add(table, human_time(point->time_ns, text), err);
+               : table_add(table, point->time_ns == 0 ? "" : human_time(point->time_ns, text), err);
 }
 
 void render_replica_list_begin(struct table *table)
@@ -156,11 +156,29 @@ int render_replica_list_bad(struct table *table, const char *path, struct error 
     return table_add(table, "cannot be read", err);
 }
 
+/* What is wrong with an earlier point, and the cure. */
+static int add_trouble(struct table *table, const struct replica_info *info,
+                       const struct replica_point *point, struct error *err)
+{
+    char path[PATH_TEXT_MAX];
+    char text[PATH_TEXT_MAX + 128] = "";
+
+    if (point->needs == point->number) {
+        (void)human_name(shown_path(info->path), 0, path, sizeof path);
+        (void)snprintf(text, sizeof text, "damaged: resilver replica drop %s --point=%" PRIu64,
+                       path, point->number);
+    } else if (point->needs != 0) {
+        (void)snprintf(text, sizeof text, "unusable without point %" PRIu64, point->needs);
+    }
+    return table_add(table, text, err);
+}
+
 static int fill_points(struct table *table, const struct replica_info *info, struct error *err)
 {
     for (uint32_t i = 0; i < info->point_count; i++) {
-        if (add_point(table, &info->points[i], err) < 0 ||
-            add_size(table, info->points[i].own_bytes, err) < 0 || table_add(table, "", err) < 0) {
+        const struct replica_point *point = &info->points[i];
+        if (add_point(table, point, err) < 0 || add_size(table, point->own_bytes, err) < 0 ||
+            add_trouble(table, info, point, err) < 0) {
             return -1;
         }
     }
@@ -336,10 +354,14 @@ static bool fill_json_disks(json_t *list, const struct replica_info *info)
 static bool fill_json_point(json_t *object, const struct replica_point *point, bool is_present)
 {
     return object != NULL && json_out_put(object, "number", json_out_amount(point->number)) &&
-           json_out_put(object, "time", json_out_time(point->time_ns)) &&
+           json_out_put(object, "time",
+                        point->time_ns == 0 ? json_null() : json_out_time(point->time_ns)) &&
            json_out_put(object, "is_present", json_boolean(is_present)) &&
            json_out_put(object, "own_bytes",
-                        is_present ? json_null() : json_out_amount(point->own_bytes));
+                        is_present ? json_null() : json_out_amount(point->own_bytes)) &&
+           json_out_put(object, "is_damaged", json_boolean(point->needs == point->number)) &&
+           json_out_put(object, "needs",
+                        point->needs == 0 ? json_null() : json_out_amount(point->needs));
 }
 
 json_t *render_replica_json_points(const struct replica_info *info)

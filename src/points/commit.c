@@ -18,31 +18,10 @@
 #include <sys/stat.h>
 
 #include "base/failpoint.h"
-#include "points/apply.h"
+#include "points/commit_internal.h"
 #include "points/durable.h"
 #include "points/listing.h"
 #include "points/log_disk.h"
-
-enum phase { PHASE_HIDE, PHASE_RECORD, PHASE_APPLY, PHASE_PUBLISH, PHASE_POINT, PHASE_CLEAN };
-
-struct commit {
-    struct replica *replica; /* borrowed */
-    struct point_record record;
-    struct commit_disk open[DISKS_MAX]; /* borrowed, or owned if is_recovery */
-    bool is_recovery;
-    bool is_applied[DISKS_MAX]; /* by a run before, which gave the name back */
-    uint64_t retry_ns;          /* an undo log waits for room until then; 0: none does */
-    bool gives_up;              /* and waits no more */
-    bool was_paused;            /* so that what is applied now was begun before */
-    bool drops_old;             /* what this point replaces cannot be kept */
-    enum phase phase;
-    uint32_t disk;          /* being applied */
-    struct apply *apply;    /* owned; of that disk */
-    struct log *undo;       /* owned by undo_disk */
-    struct disk *undo_disk; /* owned */
-    uint64_t undo_groups[DISKS_MAX];
-    uint8_t undo_ids[DISKS_MAX][LOG_ID_BYTES];
-};
 
 int commit_new(struct replica *replica, const struct point_record *record,
                const struct commit_disk *open, struct commit **out, struct error *err)
@@ -81,19 +60,12 @@ void commit_free(struct commit *commit)
     free(commit);
 }
 
-/* Whether what this point replaces is kept. */
-static bool keeps_old(const struct commit *commit)
+bool commit_keeps_old(const struct commit *commit)
 {
     return commit->replica->meta.history > 0 && commit->record.base != 0 && !commit->drops_old;
 }
 
-/* What lies at a disk's path, links followed. */
-struct sight {
-    bool is_block;
-    uint64_t mtime_ns; /* of a file: when it was written to last; 0: there is none */
-};
-
-static int look_at(const char *path, struct sight *out, struct error *err)
+int commit_look_at(const char *path, struct sight *out, struct error *err)
 {
     struct stat status;
 
@@ -157,7 +129,7 @@ static int hide_disk(struct commit *commit, uint32_t disk, struct error *err)
 
     if (place_disk(commit->replica, disk, path, err) < 0 ||
         place_work(commit->replica, disk, "applying", hidden, err) < 0 ||
-        look_at(path, &sight, err) < 0) {
+        commit_look_at(path, &sight, err) < 0) {
         return -1;
     }
     return sight.is_block ? 0 : durable_rename(path, hidden, err);
@@ -167,7 +139,7 @@ static int hide(struct commit *commit, struct error *err)
 {
     for (uint32_t i = 0; i < commit->record.disk_count; i++) {
         if (commit->record.disks[i].driver == POINT_DRIVER_LOG &&
-            ((keeps_old(commit) && begin_undo(commit, i, err) < 0) ||
+            ((commit_keeps_old(commit) && begin_undo(commit, i, err) < 0) ||
              hide_disk(commit, i, err) < 0)) {
             return -1;
         }
@@ -182,7 +154,8 @@ static int write_record(struct commit *commit, struct error *err)
 
     for (uint32_t i = 0; i < commit->record.disk_count; i++) {
         struct sight sight;
-        if (place_disk(commit->replica, i, path, err) < 0 || look_at(path, &sight, err) < 0) {
+        if (place_disk(commit->replica, i, path, err) < 0 ||
+            commit_look_at(path, &sight, err) < 0) {
             return -1;
         }
         commit->record.disks[i].base_mtime_ns =
@@ -202,7 +175,7 @@ static int write_record(struct commit *commit, struct error *err)
 
 /* --- applying -------------------------------------------------------------------------------- */
 
-static int open_undo(struct commit *commit, uint32_t disk, struct error *err)
+int commit_open_undo(struct commit *commit, uint32_t disk, struct error *err)
 {
     uint64_t size_bytes = commit->record.disks[disk].size_bytes;
     char dir[PATH_TEXT_MAX];
@@ -225,7 +198,7 @@ static int open_undo(struct commit *commit, uint32_t disk, struct error *err)
 
 /* The replica itself matters more than the point before: one that cannot be kept is given up, and
  * with it those before, which are seen through it. */
-static int drop_old(struct commit *commit, struct error *err)
+int commit_drop_old(struct commit *commit, struct error *err)
 {
     uint64_t numbers[LISTING_MAX];
     uint32_t count = 0;
@@ -245,16 +218,17 @@ static int drop_old(struct commit *commit, struct error *err)
     return 0;
 }
 
-static int begin_disk(struct commit *commit, uint32_t disk, struct error *err)
+static int begin_disk(struct commit *commit, struct error *err)
 {
+    uint32_t disk = commit->disk;
     struct error why = {0};
 
-    if (keeps_old(commit) && open_undo(commit, disk, &why) < 0) {
+    if (commit_keeps_old(commit) && commit_open_undo(commit, disk, &why) < 0) {
         if (why.kind != ERR_WRONG_STATE) {
             *err = why;
             return -1;
         }
-        if (drop_old(commit, err) < 0) {
+        if (commit_drop_old(commit, err) < 0) {
             return -1;
         }
     }
@@ -263,13 +237,14 @@ static int begin_disk(struct commit *commit, uint32_t disk, struct error *err)
                      err);
 }
 
-static void end_disk(struct commit *commit)
+void commit_end_disk(struct commit *commit)
 {
     if (commit->undo != NULL) {
         commit->undo_groups[commit->disk] = log_groups_synced(commit->undo);
         memcpy(commit->undo_ids[commit->disk], log_id(commit->undo), LOG_ID_BYTES);
     }
     end_apply(commit);
+    commit->was_paused = false; /* nothing was applied to the next one yet */
     commit->disk++;
 }
 
@@ -287,12 +262,12 @@ void commit_give_up(struct commit *commit)
 }
 
 /* An undo log that found no room has failed as a whole; what it had saved is found when it is
- * opened again. */
+ * opened again. A disk with holes that found none is applied to again from its beginning. */
 static bool can_wait(struct commit *commit, const struct error *why)
 {
     bool is_full = why->errnum == ENOSPC || why->errnum == EDQUOT;
 
-    if (!is_full || commit->gives_up || commit->undo == NULL || commit->is_recovery) {
+    if (!is_full || commit->gives_up || commit->is_recovery) {
         return false;
     }
     end_apply(commit);
@@ -332,10 +307,10 @@ static int apply_more(struct commit *commit, struct error *err)
         return 1;
     }
     struct error why = {0};
-    if (commit->apply == NULL && begin_disk(commit, commit->disk, err) < 0) {
-        return -1;
+    int result = commit->apply == NULL ? begin_disk(commit, &why) : 0;
+    if (result == 0) {
+        result = apply_step(commit->apply, &why);
     }
-    int result = apply_step(commit->apply, &why);
     if (result < 0 && can_wait(commit, &why)) {
         return 1;
     }
@@ -344,10 +319,10 @@ static int apply_more(struct commit *commit, struct error *err)
         return -1;
     }
     if (result == APPLY_UNDO_LOST) {
-        return drop_old(commit, err) < 0 ? -1 : 1;
+        return commit_drop_old(commit, err) < 0 ? -1 : 1;
     }
     if (result == 0) {
-        end_disk(commit);
+        commit_end_disk(commit);
         result = 1;
     }
     return result;
@@ -370,7 +345,7 @@ static int publish_file(struct commit *commit, uint32_t disk, struct error *err)
     if (place_disk(replica, disk, path, err) < 0 ||
         place_work(replica, disk, "next", next, err) < 0 ||
         durable_exists(next, &has_next, err) < 0 || durable_exists(path, &has_old, err) < 0 ||
-        look_at(path, &sight, err) < 0) {
+        commit_look_at(path, &sight, err) < 0) {
         return -1;
     }
     if (!has_next) {
@@ -382,7 +357,7 @@ static int publish_file(struct commit *commit, uint32_t disk, struct error *err)
                     "and resilver recover puts the sealed point in its place",
                     path);
     }
-    if (has_old && keeps_old(commit) &&
+    if (has_old && commit_keeps_old(commit) &&
         (place_point(replica, commit->record.base, dir, err) < 0 ||
          durable_make_dir(dir, err) < 0 ||
          place_point_file(replica, commit->record.base, disk, "disk", kept, err) < 0 ||
@@ -409,8 +384,7 @@ static int give_name_back(const char *hidden, const char *path, struct error *er
     return durable_rename(hidden, path, err);
 }
 
-/* A disk's own path, the one it has while it is hidden, and whether it is. */
-static int look_for_hidden(const struct replica *replica, uint32_t disk, char path[PATH_TEXT_MAX],
+int commit_look_for_hidden(const struct replica *replica, uint32_t disk, char path[PATH_TEXT_MAX],
                            char hidden[PATH_TEXT_MAX], bool *out_hidden, struct error *err)
 {
     return place_disk(replica, disk, path, err) < 0 ||
@@ -419,13 +393,13 @@ static int look_for_hidden(const struct replica *replica, uint32_t disk, char pa
                : durable_exists(hidden, out_hidden, err);
 }
 
-static int unhide_disk(const struct replica *replica, uint32_t disk, bool *out_was_hidden,
+int commit_unhide_disk(const struct replica *replica, uint32_t disk, bool *out_was_hidden,
                        struct error *err)
 {
     char path[PATH_TEXT_MAX];
     char hidden[PATH_TEXT_MAX];
 
-    if (look_for_hidden(replica, disk, path, hidden, out_was_hidden, err) < 0) {
+    if (commit_look_for_hidden(replica, disk, path, hidden, out_was_hidden, err) < 0) {
         return -1;
     }
     return *out_was_hidden ? give_name_back(hidden, path, err) : 0;
@@ -436,7 +410,7 @@ static int publish(struct commit *commit, struct error *err)
     for (uint32_t i = 0; i < commit->record.disk_count; i++) {
         bool is_log = commit->record.disks[i].driver == POINT_DRIVER_LOG;
         bool was_hidden = false;
-        int result = is_log ? unhide_disk(commit->replica, i, &was_hidden, err)
+        int result = is_log ? commit_unhide_disk(commit->replica, i, &was_hidden, err)
                             : publish_file(commit, i, err);
         if (result < 0) {
             return -1;
@@ -456,7 +430,7 @@ static int keep_old_record(struct commit *commit, struct error *err)
     char dir[PATH_TEXT_MAX];
     char path[PATH_TEXT_MAX];
 
-    if (!keeps_old(commit) || !replica->has_point || old.number != commit->record.base) {
+    if (!commit_keeps_old(commit) || !replica->has_point || old.number != commit->record.base) {
         return 0;
     }
     for (uint32_t i = 0; i < old.disk_count; i++) {
@@ -475,13 +449,14 @@ static int keep_old_record(struct commit *commit, struct error *err)
  * been written to. */
 static int give_up_incomplete(struct commit *commit, struct error *err)
 {
-    for (uint32_t i = 0; i < commit->record.disk_count && keeps_old(commit); i++) {
+    for (uint32_t i = 0; i < commit->record.disk_count && commit_keeps_old(commit); i++) {
         bool is_log = commit->record.disks[i].driver == POINT_DRIVER_LOG;
         char path[PATH_TEXT_MAX];
         bool exists = false;
         if (place_point_file(commit->replica, commit->record.base, i, is_log ? "undo" : "disk",
                              path, err) < 0 ||
-            durable_exists(path, &exists, err) < 0 || (!exists && drop_old(commit, err) < 0)) {
+            durable_exists(path, &exists, err) < 0 ||
+            (!exists && commit_drop_old(commit, err) < 0)) {
             return -1;
         }
     }
@@ -625,184 +600,4 @@ int commit_step(struct commit *commit, struct error *err)
         return commit_clean(commit->replica, err);
     }
     return fail(err, ERR_INTERNAL, 0, "a commit without a phase");
-}
-
-/* --- recovering ------------------------------------------------------------------------------ */
-
-/* The disk under whichever name it has. */
-static int reopen_base(struct commit *commit, uint32_t disk, struct error *err)
-{
-    char path[PATH_TEXT_MAX];
-    bool is_hidden = false;
-
-    if (place_work(commit->replica, disk, "applying", path, err) < 0 ||
-        durable_exists(path, &is_hidden, err) < 0 ||
-        (!is_hidden && place_disk(commit->replica, disk, path, err) < 0)) {
-        return -1;
-    }
-    struct disk_open_options options = {
-        .path = path, .format = commit->record.disks[disk].format, .write = true};
-    return disk_open(&options, &commit->open[disk].base, err);
-}
-
-/* Its journal, whole, as the record says. */
-static int reopen_journal(struct commit *commit, uint32_t disk, struct error *err)
-{
-    const struct point_disk *record = &commit->record.disks[disk];
-    struct log **journal = &commit->open[disk].journal;
-    char dir[PATH_TEXT_MAX];
-    char path[PATH_TEXT_MAX];
-    CLEANUP(disk_closep) struct disk *medium = NULL;
-
-    if (place_work_dir(commit->replica, disk, dir, err) < 0 ||
-        place_work(commit->replica, disk, "journal", path, err) < 0) {
-        return -1;
-    }
-    struct disk_open_options options = {.path = path, .format = DISK_FORMAT_RAW};
-    if (disk_open_file(&options, &medium, err) < 0 ||
-        log_open(medium, LOG_JOURNAL, record->size_bytes, record->log_groups, dir,
-                 commit->replica->env, journal, err) < 0) {
-        return -1;
-    }
-    (void)TAKE(medium); /* the log's now */
-    if (memcmp(log_id(*journal), record->log_id, LOG_ID_BYTES) != 0) {
-        return fail(err, ERR_WRONG_STATE, 0,
-                    "the journal %s is not the one that was sealed, so the replica cannot be "
-                    "finished: begin it anew in another folder",
-                    path);
-    }
-    return 0;
-}
-
-/* Whether a run before applied this disk's journal and gave its name back. Such a file may be in
- * use, and changed, since: nothing is applied to it again. */
-static int find_applied(struct commit *commit, uint32_t disk, struct error *err)
-{
-    char path[PATH_TEXT_MAX];
-    char hidden[PATH_TEXT_MAX];
-    bool is_hidden = false;
-
-    struct sight sight;
-
-    if (look_for_hidden(commit->replica, disk, path, hidden, &is_hidden, err) < 0 ||
-        look_at(path, &sight, err) < 0) {
-        return -1;
-    }
-    commit->is_applied[disk] = !is_hidden && !sight.is_block;
-    return 0;
-}
-
-/* What the old point's record must say of the undo log that the run before filled. */
-static int look_at_undo(struct commit *commit, uint32_t disk, struct error *err)
-{
-    struct error why = {0};
-
-    if (!keeps_old(commit)) {
-        return 0;
-    }
-    if (open_undo(commit, disk, &why) < 0) {
-        if (why.kind == ERR_WRONG_STATE) {
-            return drop_old(commit, err);
-        }
-        *err = why;
-        return -1;
-    }
-    uint32_t at = commit->disk;
-    commit->disk = disk;
-    end_disk(commit);
-    commit->disk = at;
-    return 0;
-}
-
-static int reopen(struct commit *commit, struct error *err)
-{
-    for (uint32_t i = 0; i < commit->record.disk_count; i++) {
-        if (commit->record.disks[i].driver != POINT_DRIVER_LOG) {
-            continue;
-        }
-        if (find_applied(commit, i, err) < 0) {
-            return -1;
-        }
-        int result =
-            commit->is_applied[i] ? look_at_undo(commit, i, err) : reopen_base(commit, i, err);
-        if (result < 0 || (!commit->is_applied[i] && reopen_journal(commit, i, err) < 0)) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static int roll_forward(struct replica *replica, const struct point_record *record,
-                        struct error *err)
-{
-    const struct commit_disk none[DISKS_MAX] = {{0}};
-    struct commit *commit = NULL;
-
-    if (commit_new(replica, record, none, &commit, err) < 0) {
-        return -1;
-    }
-    commit->is_recovery = true;
-    commit->phase = PHASE_APPLY;
-    int result = reopen(commit, err);
-    if (result == 0) {
-        do {
-            result = commit_step(commit, err);
-        } while (result > 0);
-    }
-    commit_free(commit);
-    return result;
-}
-
-/* Nothing was sealed: hidden disks get their names back. */
-static int unhide(struct replica *replica, struct error *err)
-{
-    for (uint32_t i = 0; i < replica->meta.disk_count; i++) {
-        bool was_hidden = false;
-        if (unhide_disk(replica, i, &was_hidden, err) < 0) {
-            return -1;
-        }
-        replica->did = was_hidden ? REPLICA_DID_KEEP_OLD : replica->did;
-    }
-    return 0;
-}
-
-/* A commit that was finished but for its cleaning; a stage that was not begun in earnest. */
-static int clean_up_after(struct replica *replica, struct error *err)
-{
-    struct point_record staged;
-    char path[PATH_TEXT_MAX];
-    bool exists = false;
-    struct error why = {0};
-
-    if (place_staged(replica, path, err) < 0) {
-        return -1;
-    }
-    if (place_read_record(path, &staged, &exists, &why) < 0) {
-        exists = false; /* damaged: it is of no use, and costs no more than comparing again */
-    }
-    if (exists && !(replica->has_point && staged.number <= replica->point.number)) {
-        return 0;
-    }
-    if ((exists || why.kind != ERR_NONE) && replica->did == REPLICA_DID_NOTHING) {
-        replica->did = REPLICA_DID_CLEAN;
-    }
-    return commit_clean(replica, err);
-}
-
-int commit_recover(struct replica *replica, struct error *err)
-{
-    struct point_record sealed;
-    char path[PATH_TEXT_MAX];
-    bool is_sealed = false;
-
-    replica->did = REPLICA_DID_NOTHING;
-    if (place_own(replica, "commit", path, err) < 0 ||
-        place_read_record(path, &sealed, &is_sealed, err) < 0) {
-        return -1;
-    }
-    if (is_sealed) {
-        replica->did = REPLICA_DID_FINISH;
-        return roll_forward(replica, &sealed, err);
-    }
-    return unhide(replica, err) < 0 ? -1 : clean_up_after(replica, err);
 }

@@ -43,8 +43,8 @@ MUST_CHECK int commit_step(struct commit *commit, struct error *err);
 
 void commit_free(struct commit *commit);
 
-/* commit_is_waiting - whether it waits for room for an undo log. commit_give_up - from now on that
- * is a failure. */
+/* commit_is_waiting - whether it waits for room: for an undo log, or for what a disk with holes is
+ * given. commit_give_up - from now on that is a failure. */
 bool commit_is_waiting(const struct commit *commit);
 void commit_give_up(struct commit *commit);
 

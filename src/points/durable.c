@@ -68,6 +68,12 @@ int durable_check_dir(const char *path, struct error *err)
     if (lstat(path, &status) < 0) {
         return fail_io("look at", path, err);
     }
+    if (S_ISLNK(status.st_mode)) {
+        return fail(err, ERR_WRONG_STATE, 0,
+                    "%s is a symbolic link, where a directory itself must be: name what it leads "
+                    "to, or move the link away",
+                    path);
+    }
     if (!S_ISDIR(status.st_mode)) {
         return fail(err, ERR_WRONG_STATE, 0,
                     "%s should be a directory of resilver's and is none: move it away", path);

@@ -52,3 +52,115 @@ int listing_numbers(const struct replica *replica, uint64_t numbers[LISTING_MAX]
     *out_count = count;
     return 0;
 }
+
+/* --- what can be seen of them ---------------------------------------------------------------- */
+
+/* From the newest to the oldest: what the next one is seen through. */
+struct chain {
+    bool has_base;             /* the record after it was read */
+    uint64_t base;             /* and says that it replaced this point */
+    uint64_t needs[DISKS_MAX]; /* of each disk: a point that is damaged or missing; 0: none is */
+};
+
+static void need(struct chain *chain, uint64_t number)
+{
+    for (uint32_t i = 0; i < DISKS_MAX; i++) {
+        chain->needs[i] = number;
+    }
+}
+
+/* A medium that cannot give the record back has lost it, too. */
+static bool is_damage(const struct error *why)
+{
+    return why->kind == ERR_WRONG_STATE || (why->kind == ERR_IO && why->errnum == EIO);
+}
+
+static int add_cost(const struct replica *replica, struct replica_point *point, struct error *err)
+{
+    static const char *const kinds[] = {"undo", "disk"};
+    char path[PATH_TEXT_MAX];
+
+    for (uint32_t i = 0; i < replica->meta.disk_count * 2; i++) {
+        if (place_point_file(replica, point->number, i / 2, kinds[i % 2], path, err) < 0) {
+            return -1;
+        }
+        point->own_bytes += place_cost_bytes(path);
+    }
+    return 0;
+}
+
+/* A disk that is a file of its own needs no other point; one that is a log needs those after it. */
+static void follow(struct chain *chain, const struct point_record *record,
+                   struct replica_point *point)
+{
+    if (chain->has_base && chain->base != record->number) {
+        need(chain, chain->base == 0 ? record->number : chain->base);
+    }
+    for (uint32_t i = 0; i < record->disk_count; i++) {
+        if (record->disks[i].driver == POINT_DRIVER_FILE) {
+            chain->needs[i] = 0;
+        }
+        point->needs = chain->needs[i] == 0 ? point->needs : chain->needs[i];
+    }
+    chain->has_base = true;
+    chain->base = record->base;
+    point->time_ns = record->time_ns;
+}
+
+/* *out_exists false: it is being made, or half removed. */
+static int look_at_point(const struct replica *replica, struct chain *chain,
+                         struct replica_point *point, bool *out_exists, struct error *err)
+{
+    struct point_record record;
+    struct error why = {0};
+
+    *out_exists = true;
+    if (place_read_point(replica, point->number, &record, out_exists, &why) == 0) {
+        if (*out_exists) {
+            follow(chain, &record, point);
+        }
+    } else if (is_damage(&why)) {
+        *out_exists = true;
+        point->needs = point->number;
+        chain->has_base = false;
+        need(chain, point->number);
+    } else {
+        *err = why;
+        return -1;
+    }
+    return *out_exists ? add_cost(replica, point, err) : 0;
+}
+
+static void reverse(struct replica_point *points, uint32_t count)
+{
+    for (uint32_t i = 0; i < count / 2; i++) {
+        struct replica_point point = points[i];
+        points[i] = points[count - 1 - i];
+        points[count - 1 - i] = point;
+    }
+}
+
+int listing_points(const struct replica *replica, struct replica_info *info, struct error *err)
+{
+    struct chain chain = {.has_base = replica->has_point, .base = replica->point.base};
+    uint64_t numbers[LISTING_MAX];
+    uint32_t count = 0;
+
+    if (listing_numbers(replica, numbers, &count, err) < 0) {
+        return -1;
+    }
+    while (count-- > 0 && info->point_count < REPLICA_HISTORY_MAX) {
+        struct replica_point *point = &info->points[info->point_count];
+        bool exists = false;
+        if (replica->has_point && numbers[count] >= replica->point.number) {
+            continue; /* of a commit that is not finished, or was taken back */
+        }
+        *point = (struct replica_point){.number = numbers[count]};
+        if (look_at_point(replica, &chain, point, &exists, err) < 0) {
+            return -1;
+        }
+        info->point_count += exists ? 1 : 0;
+    }
+    reverse(info->points, info->point_count);
+    return 0;
+}

@@ -14,4 +14,9 @@
 MUST_CHECK int listing_numbers(const struct replica *replica, uint64_t numbers[LISTING_MAX],
                                uint32_t *out_count, struct error *err);
 
+/* listing_points - the earlier points, into info->points. A damaged one does not hide the others,
+ * and what is seen through it is marked. */
+MUST_CHECK int listing_points(const struct replica *replica, struct replica_info *info,
+                              struct error *err);
+
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "points/checkpoint_file.h"
 #include "points/durable.h"
@@ -108,6 +109,36 @@ int place_read_record(const char *path, struct point_record *out, bool *out_exis
         return fail(err, why.kind, 0, "%s: %s", path, why.message);
     }
     return 0;
+}
+
+int place_read_point(const struct replica *replica, uint64_t number, struct point_record *out,
+                     bool *out_exists, struct error *err)
+{
+    char path[PATH_TEXT_MAX];
+    struct error why = {0};
+
+    if (place_point_record(replica, number, path, err) < 0) {
+        return -1;
+    }
+    int result = place_read_record(path, out, out_exists, &why);
+    if (result == 0 && *out_exists && out->number != number) {
+        result = fail(&why, ERR_WRONG_STATE, 0, "%s is the record of another point", path);
+    }
+    if (result < 0 && why.kind != ERR_WRONG_STATE) {
+        *err = why;
+    } else if (result < 0) {
+        (void)fail(err, ERR_WRONG_STATE, 0,
+                   "%s; drop this point and those before it: resilver replica drop %s --point=%llu",
+                   why.message, replica->path, (unsigned long long)number);
+    }
+    return result;
+}
+
+uint64_t place_cost_bytes(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 ? (uint64_t)status.st_blocks * 512 : 0;
 }
 
 int place_write_record(const char *path, const struct point_record *record, struct error *err)

@@ -56,8 +56,16 @@ MUST_CHECK int place_point_record(const struct replica *replica, uint64_t number
 /* place_read_record - *out_exists false: there is none. Errors name the file. */
 MUST_CHECK int place_read_record(const char *path, struct point_record *out, bool *out_exists,
                                  struct error *err);
+/* place_read_point - the record of an earlier point. One that is damaged, or another point's, is
+ * ERR_WRONG_STATE, with the cure. */
+MUST_CHECK int place_read_point(const struct replica *replica, uint64_t number,
+                                struct point_record *out, bool *out_exists, struct error *err);
+
 MUST_CHECK int place_write_record(const char *path, const struct point_record *record,
                                   struct error *err);
+
+/* place_cost_bytes - what a file costs on the medium; 0 when it is not there. */
+uint64_t place_cost_bytes(const char *path);
 
 /* place_write_meta */
 MUST_CHECK int place_write_meta(const struct replica *replica, struct error *err);

@@ -129,6 +129,28 @@ static int fail_no_replica(const char *path, struct error *err)
                 path);
 }
 
+/* Its own path may not be a link: who can change the link could put another replica there. */
+static int check_folder(const struct replica *replica, struct error *err)
+{
+    struct stat status;
+
+    if (lstat(replica->path, &status) < 0) {
+        return fail(err, ERR_IO, errno, "cannot look at the replica %s", replica->path);
+    }
+    if (!S_ISLNK(status.st_mode)) {
+        return durable_check_dir(replica->path, err);
+    }
+    char *whole = realpath(replica->path, NULL);
+    if (whole == NULL) {
+        return fail(err, ERR_IO, errno, "cannot follow the symbolic link %s", replica->path);
+    }
+    (void)fail(err, ERR_WRONG_STATE, 0,
+               "%.250s is a symbolic link to the replica: name the folder itself, %.250s",
+               replica->path, whole);
+    free(whole);
+    return -1;
+}
+
 /* A recovery changes what was read. */
 static int recover(struct replica *replica, struct error *err)
 {
@@ -154,7 +176,7 @@ int replica_open(const char *path, const struct env *env, struct replica **out, 
                     "%s is not a replica: it belongs to the target beside it; name that", path);
     }
     /* Once more under the lock: it may have been changed meanwhile. */
-    if (durable_check_dir(replica->path, err) < 0 || lock(replica, err) < 0 ||
+    if (check_folder(replica, err) < 0 || lock(replica, err) < 0 ||
         read_meta(replica, &exists, err) < 0 || read_point(replica, err) < 0 ||
         recover(replica, err) < 0) {
         return -1;
@@ -419,48 +441,6 @@ static bool is_locked(const struct replica *replica)
     return is_held;
 }
 
-/* What a file costs on the medium; 0 when it is not there. */
-static uint64_t cost_bytes(const char *path)
-{
-    struct stat status;
-
-    return stat(path, &status) == 0 ? (uint64_t)status.st_blocks * 512 : 0;
-}
-
-static int fill_points(const struct replica *replica, struct replica_info *info, struct error *err)
-{
-    uint64_t numbers[LISTING_MAX];
-    uint32_t count = 0;
-
-    if (listing_numbers(replica, numbers, &count, err) < 0) {
-        return -1;
-    }
-    for (uint32_t i = 0; i < count && info->point_count < REPLICA_HISTORY_MAX; i++) {
-        struct replica_point *point = &info->points[info->point_count];
-        struct point_record record;
-        char path[PATH_TEXT_MAX];
-        bool exists = false;
-        if (place_point_record(replica, numbers[i], path, err) < 0 ||
-            place_read_record(path, &record, &exists, err) < 0) {
-            return -1;
-        }
-        if (!exists) {
-            continue; /* being made, or half removed */
-        }
-        *point = (struct replica_point){.number = record.number, .time_ns = record.time_ns};
-        for (uint32_t disk = 0; disk < record.disk_count; disk++) {
-            bool is_log = record.disks[disk].driver == POINT_DRIVER_LOG;
-            if (place_point_file(replica, numbers[i], disk, is_log ? "undo" : "disk", path, err) <
-                0) {
-                return -1;
-            }
-            point->own_bytes += cost_bytes(path);
-        }
-        info->point_count++;
-    }
-    return 0;
-}
-
 static int fill_stage(const struct replica *replica, struct replica_info *info, struct error *err)
 {
     char path[PATH_TEXT_MAX];
@@ -472,7 +452,7 @@ static int fill_stage(const struct replica *replica, struct replica_info *info, 
         if (place_work(replica, i, "journal", path, err) < 0) {
             return -1;
         }
-        info->staged_bytes += cost_bytes(path);
+        info->staged_bytes += place_cost_bytes(path);
     }
     return 0;
 }
@@ -488,7 +468,7 @@ int replica_get_info(struct replica *replica, struct replica_info *out, struct e
                                  .is_locked = is_locked(replica)};
     (void)snprintf(out->path, sizeof out->path, "%s", replica->path);
     if (place_own(replica, "commit", path, err) < 0 || durable_exists(path, &is_sealed, err) < 0 ||
-        fill_stage(replica, out, err) < 0 || fill_points(replica, out, err) < 0) {
+        fill_stage(replica, out, err) < 0 || listing_points(replica, out, err) < 0) {
         return -1;
     }
     out->state = is_sealed            ? REPLICA_UNFINISHED

@@ -47,6 +47,8 @@ struct replica_info {
         uint64_t number;
         uint64_t time_ns;
         uint64_t own_bytes; /* what keeping it costs on the medium */
+        uint64_t needs;     /* the point without which it cannot be seen, and which is damaged or
+                             * missing: itself (then time_ns is 0), or a later one; 0: it is fine */
     } points[REPLICA_HISTORY_MAX];
     struct replica_point present; /* number 0: none */
 };
@@ -75,7 +77,7 @@ bool replica_is_folder(const char *path);
 /*
  * replica_look - read what is there, changing nothing and locking nothing.
  * Errors: ERR_IO not there or not readable; ERR_WRONG_STATE not a replica, of another version, with
- * records that are damaged (each named).
+ * a record that is damaged (named). An earlier point's damaged record is none: see `needs`.
  */
 MUST_CHECK int replica_look(const char *path, struct replica_info *out, struct error *err);
 

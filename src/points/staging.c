@@ -24,6 +24,7 @@
 #include "base/open.h"
 #include "disk/format.h"
 #include "disk/patient.h"
+#include "disk/room.h"
 #include "points/commit.h"
 #include "points/durable.h"
 #include "points/log_disk.h"
@@ -33,6 +34,7 @@ struct staging {
     struct replica *replica;    /* borrowed */
     struct point_record record; /* as far as it is known before the seal */
     bool has_base[DISKS_MAX];
+    bool is_in_place[DISKS_MAX];      /* no stage: the first copy onto a block device */
     struct disk *disks[DISKS_MAX];    /* owned until taken */
     struct disk *bases[DISKS_MAX];    /* owned, for its locks; LOG: borrowed from disks[] */
     struct log *journals[DISKS_MAX];  /* LOG: borrowed from disks[], while those live */
@@ -100,13 +102,40 @@ uint64_t staging_groups(const struct staging *staging, uint32_t disk)
     return journal == NULL ? 0 : log_groups_synced(journal);
 }
 
-bool staging_is_waiting(const struct staging *staging)
+/* What a disk waits for, for people. */
+static void tell_room(const struct staging *staging, uint32_t disk, bool is_held, struct error *why)
+{
+    char dir[PATH_TEXT_MAX];
+    struct room room;
+
+    if (place_work_dir(staging->replica, disk, dir, why) < 0 || room_look(dir, &room, why) < 0) {
+        return; /* that is what why says then */
+    }
+    if (is_held) {
+        (void)fail(why, ERR_LIMIT, 0,
+                   "too little room to begin a staged point: the file system of %s has %llu bytes "
+                   "free and should have %llu; make room there",
+                   dir, (unsigned long long)room.free_bytes, (unsigned long long)room.wanted_bytes);
+    } else {
+        (void)fail(why, ERR_LIMIT, 0,
+                   "no room left for the staged point: the file system of %s has %llu bytes free; "
+                   "make room there",
+                   dir, (unsigned long long)room.free_bytes);
+    }
+}
+
+bool staging_is_waiting(const struct staging *staging, struct error *why)
 {
     if (staging->commit != NULL) {
-        return commit_is_waiting(staging->commit); /* the session's writes are over */
+        bool is_waiting = commit_is_waiting(staging->commit); /* the session's writes are over */
+        if (is_waiting) {
+            tell_room(staging, 0, false, why);
+        }
+        return is_waiting;
     }
     for (uint32_t i = 0; i < staging->record.disk_count; i++) {
         if (patient_is_waiting(staging->patients[i])) {
+            tell_room(staging, i, patient_is_held(staging->patients[i]), why);
             return true;
         }
     }
@@ -178,8 +207,8 @@ static int check_disks(struct replica *replica, const struct staging_wants *want
 
 /* --- taking up what is staged ---------------------------------------------------------------- */
 
-/* Whether the stage that an interrupted session left is of this point and these disks. */
-static bool fits(const struct staging *staging, const struct point_record *staged)
+/* Whether the record that an interrupted session left is of this point and these disks. */
+static bool is_same_point(const struct staging *staging, const struct point_record *staged)
 {
     const struct point_record *record = &staging->record;
 
@@ -188,18 +217,31 @@ static bool fits(const struct staging *staging, const struct point_record *stage
         return false;
     }
     for (uint32_t i = 0; i < record->disk_count; i++) {
-        char path[PATH_TEXT_MAX];
-        bool is_log = staged->disks[i].driver == POINT_DRIVER_LOG;
-        bool exists = false;
         if (strcmp(staged->disks[i].name, record->disks[i].name) != 0 ||
             staged->disks[i].size_bytes != record->disks[i].size_bytes ||
-            staged->disks[i].format != record->disks[i].format ||
-            place_work(staging->replica, i, is_log ? "journal" : "next", path, NULL) < 0 ||
-            durable_exists(path, &exists, NULL) < 0 || !exists) {
+            staged->disks[i].format != record->disks[i].format) {
             return false;
         }
     }
     return true;
+}
+
+/* Whether what it staged is of use, and all there. */
+static int fits(const struct staging *staging, const struct point_record *staged, bool *out,
+                struct error *err)
+{
+    char path[PATH_TEXT_MAX];
+    bool is_whole = is_same_point(staging, staged);
+
+    for (uint32_t i = 0; is_whole && i < staged->disk_count; i++) {
+        bool is_log = staged->disks[i].driver == POINT_DRIVER_LOG;
+        if (place_work(staging->replica, i, is_log ? "journal" : "next", path, err) < 0 ||
+            durable_exists(path, &is_whole, err) < 0) {
+            return -1;
+        }
+    }
+    *out = is_whole;
+    return 0;
 }
 
 static int take_up(struct staging *staging, bool *out_taken, struct error *err)
@@ -216,9 +258,11 @@ static int take_up(struct staging *staging, bool *out_taken, struct error *err)
     if (place_read_record(path, &staged, &exists, &why) < 0) {
         exists = false; /* damaged: what is staged is compared and sent again */
     }
-    if (exists && fits(staging, &staged)) {
+    if (exists && fits(staging, &staged, out_taken, err) < 0) {
+        return -1;
+    }
+    if (*out_taken) {
         staging->record = staged;
-        *out_taken = true;
     }
     return 0;
 }
@@ -297,15 +341,23 @@ static int try_clone(struct staging *staging, uint32_t disk, bool *out_cloned, s
  * and a journal would take the room of the whole device. It is written in place, and the replica is
  * empty, in every interface, until its first point is committed.
  */
-static bool is_in_place(const struct staging *staging, uint32_t disk)
+static int look_in_place(struct staging *staging, uint32_t disk, struct error *err)
 {
     const struct replica *replica = staging->replica;
     char path[PATH_TEXT_MAX];
     struct stat status;
 
-    return !replica->meta.is_beside && !replica->has_point && staging->has_base[disk] &&
-           place_disk(replica, disk, path, NULL) == 0 && stat(path, &status) == 0 &&
-           S_ISBLK(status.st_mode);
+    if (replica->meta.is_beside || replica->has_point) {
+        return 0;
+    }
+    if (place_disk(replica, disk, path, err) < 0) {
+        return -1;
+    }
+    if (stat(path, &status) < 0) {
+        return fail(err, ERR_IO, errno, "cannot look at %s", path);
+    }
+    staging->is_in_place[disk] = S_ISBLK(status.st_mode);
+    return 0;
 }
 
 static int choose_driver(struct staging *staging, uint32_t disk, struct error *err)
@@ -317,7 +369,7 @@ static int choose_driver(struct staging *staging, uint32_t disk, struct error *e
         record->driver = POINT_DRIVER_FILE;
         return 0;
     }
-    if (is_in_place(staging, disk)) {
+    if (staging->is_in_place[disk]) {
         cloned = true; /* what is written is what is published */
     } else if (try_clone(staging, disk, &cloned, err) < 0) {
         return -1;
@@ -354,7 +406,7 @@ static int open_file(struct staging *staging, const struct staging_wants *wants,
     if (place_work(staging->replica, disk, "next", next, err) < 0) {
         return -1;
     }
-    if (is_in_place(staging, disk)) {
+    if (staging->is_in_place[disk]) {
         staging->disks[disk] = TAKE(staging->bases[disk]);
         return patient_wrap(staging, disk, err);
     }
@@ -439,16 +491,25 @@ static int fail_disk(const struct staging *staging, uint32_t disk, struct error 
 static int refuse_link(const char *path, struct error *err)
 {
     struct stat status;
-    struct stat behind;
 
-    if (lstat(path, &status) == 0 && S_ISLNK(status.st_mode) && stat(path, &behind) == 0 &&
-        !S_ISBLK(behind.st_mode)) {
-        return fail(err, ERR_WRONG_STATE, 0,
-                    "%s is a symbolic link to a file: put the file itself there (links to block "
-                    "devices are fine)",
+    if (lstat(path, &status) < 0) {
+        return errno == ENOENT ? 0 : fail(err, ERR_IO, errno, "cannot look at %s", path);
+    }
+    if (!S_ISLNK(status.st_mode)) {
+        return 0;
+    }
+    if (stat(path, &status) < 0) {
+        return fail(err, ERR_IO, errno,
+                    "%s is a symbolic link, and what it leads to cannot be looked at (links to "
+                    "block devices are fine)",
                     path);
     }
-    return 0;
+    return S_ISBLK(status.st_mode)
+               ? 0
+               : fail(err, ERR_WRONG_STATE, 0,
+                      "%s is a symbolic link to a file: put the file itself there (links to block "
+                      "devices are fine)",
+                      path);
 }
 
 /* One disk of the present point, if there is one. */
@@ -470,7 +531,7 @@ static int look_at_base(struct staging *staging, const struct staging_wants *wan
                           replica->has_point ? "put it back, or begin a replica in another folder"
                                              : "check its name, or have it made with --create");
     }
-    if (open_base(staging, disk, err) < 0) {
+    if (open_base(staging, disk, err) < 0 || look_in_place(staging, disk, err) < 0) {
         return -1;
     }
     uint64_t has_bytes = staging->bases[disk]->size_bytes;
@@ -557,24 +618,66 @@ static int begin(struct staging *staging, struct error *err)
                : place_write_record(path, &staging->record, err);
 }
 
+/* What is taken up is not asked for more than it writes: it may be all there already. */
+static int demand_room(struct staging *staging, struct error *err)
+{
+    char dir[PATH_TEXT_MAX];
+
+    for (uint32_t i = 0; i < staging->record.disk_count; i++) {
+        if (!staging->is_in_place[i] && (place_work_dir(staging->replica, i, dir, err) < 0 ||
+                                         patient_demand_room(staging->patients[i], dir, err) < 0)) {
+            return fail_disk(staging, i, err);
+        }
+    }
+    return 0;
+}
+
+static int open_stage(struct staging *staging, const struct staging_wants *wants, bool *out_begun,
+                      struct error *err)
+{
+    bool is_taken = false;
+
+    if (check_disks(staging->replica, wants, err) < 0 || look_at_bases(staging, wants, err) < 0 ||
+        take_up(staging, &is_taken, err) < 0) {
+        return -1;
+    }
+    *out_begun = !is_taken;
+    return (!is_taken && begin(staging, err) < 0) ||
+                   open_disks(staging, wants, is_taken, err) < 0 ||
+                   (!is_taken && demand_room(staging, err) < 0)
+               ? -1
+               : place_work_dir(staging->replica, 0, staging->dir, err);
+}
+
+/* What this run began goes; what an interrupted one staged stays for the next: the disk may only be
+ * in use now. Why it failed is the one to tell, and what cannot be removed is harmless. */
+static void clean_up(struct replica *replica, bool was_begun)
+{
+    char path[PATH_TEXT_MAX];
+    bool has_stage = false;
+
+    if (!was_begun && (place_staged(replica, path, NULL) < 0 ||
+                       durable_exists(path, &has_stage, NULL) < 0 || has_stage)) {
+        return;
+    }
+    if (commit_clean(replica, NULL) < 0) {
+        return;
+    }
+}
+
 int staging_open(struct replica *replica, const struct staging_wants *wants, struct staging **out,
                  struct error *err)
 {
     struct staging *staging = calloc(1, sizeof *staging);
-    bool is_taken = false;
+    bool is_begun = false;
 
     if (staging == NULL) {
         return fail(err, ERR_LIMIT, 0, "out of memory for a staged point");
     }
     staging->replica = replica;
-    if (check_disks(replica, wants, err) < 0 || look_at_bases(staging, wants, err) < 0 ||
-        take_up(staging, &is_taken, err) < 0 || (!is_taken && begin(staging, err) < 0) ||
-        open_disks(staging, wants, is_taken, err) < 0 ||
-        place_work_dir(replica, 0, staging->dir, err) < 0) {
+    if (open_stage(staging, wants, &is_begun, err) < 0) {
         staging_free(staging);
-        if (!is_taken && commit_clean(replica, NULL) < 0) {
-            return -1; /* what is left there is harmless; why it failed is the one to tell */
-        }
+        clean_up(replica, is_begun);
         return -1;
     }
     *out = staging;

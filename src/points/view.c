@@ -15,7 +15,6 @@ void view_close(struct view *view)
 int view_record(const struct replica *replica, uint64_t number, struct point_record *out,
                 struct error *err)
 {
-    char path[PATH_TEXT_MAX];
     bool exists = false;
 
     if (number == 0 && !replica->has_point) {
@@ -26,8 +25,7 @@ int view_record(const struct replica *replica, uint64_t number, struct point_rec
         *out = replica->point;
         return 0;
     }
-    if (place_point_record(replica, number, path, err) < 0 ||
-        place_read_record(path, out, &exists, err) < 0) {
+    if (place_read_point(replica, number, out, &exists, err) < 0) {
         return -1;
     }
     return exists ? 0
@@ -113,8 +111,8 @@ static int collect(const struct replica *replica, uint64_t number, uint32_t disk
     }
     for (uint32_t i = 0; i < count; i++) {
         struct point_record record;
-        if (numbers[i] < number) {
-            continue;
+        if (numbers[i] < number || numbers[i] >= replica->point.number) {
+            continue; /* the latter: begun by a commit that was taken back */
         }
         if (view_record(replica, numbers[i], &record, err) < 0 ||
             check_follows(replica, before, record.base, err) < 0) {

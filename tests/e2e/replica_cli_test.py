@@ -18,7 +18,8 @@ from cli_test import Terminal
 from lib import FAILED, KIB, MIB, USAGE
 
 VERBS = ("list", "show", "points", "verify", "open", "rollback", "init", "set", "drop")
-POINT_FIELDS = {"number": int, "time": str, "is_present": bool, "own_bytes": (int, type(None))}
+POINT_FIELDS = {"number": int, "time": (str, type(None)), "is_present": bool,
+                "own_bytes": (int, type(None)), "is_damaged": bool, "needs": (int, type(None))}
 DISK_FIELDS = {"name": str, "staged_as": (str, type(None)), "format": (str, type(None)), "size_bytes": (int, type(None)),
                "proof": (str, type(None))}
 REPLICA_FIELDS = {"path": str, "state": str, "in_use": bool, "half_staged": bool,
@@ -29,7 +30,9 @@ REPLICA_FIELDS = {"path": str, "state": str, "in_use": bool, "half_staged": bool
 def check_points(test, points):
     for point in points:
         lib.check_fields(test, "point", point, POINT_FIELDS)
-        test.assertRegex(point["time"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        test.assertEqual(point["is_damaged"], point["needs"] == point["number"])
+        test.assertEqual(point["time"] is None, point["is_damaged"])
+        test.assertRegex(point["time"] or "2000-01-01T00:00:00Z", r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
         test.assertEqual(point["own_bytes"] is None, point["is_present"])
     numbers = [point["number"] for point in points]
     test.assertEqual(numbers, sorted(set(numbers)))
@@ -335,6 +338,41 @@ class InTheWay(Case):
         self.assertFalse(self.show()["half_staged"])
         self.replica("rollback", "vm", "--to=1", "--yes")
 
+    def test_a_replica_behind_a_link(self):
+        """Looking through it is fine; whoever changes anything names the folder itself."""
+        self.make_points(2)
+        os.symlink("vm", self.path("link"))
+        words = ("link is a symbolic link", "name the folder itself, " + self.path("vm"))
+        for arguments in self.CHANGES:
+            with self.subTest(arguments=arguments):
+                self.refuse(*arguments, "link", words=words)
+        self.refuse("link/", words=words, command="recover")
+        self.refuse("--create", "a.raw", "link/", words=words, command="sync")
+        self.assertEqual(self.numbers("link"), [1, 2])
+        os.symlink("vm/..", self.path("up"))
+        self.replica("verify", "up/vm")
+
+    def test_a_dangling_link_in_a_folders_place(self):
+        os.symlink("nowhere", self.path("link"))
+        lib.make_disk(self.path("a.raw"), MIB, self.rng)
+        self.refuse("init", "link", words="link is a symbolic link")
+
+    def test_a_disk_that_is_a_dangling_link(self):
+        """What was staged before stays: nothing is wrong with it."""
+        self.make_points(1, size=12 * MIB)
+        lib.make_disk(self.path("a.raw"), 12 * MIB, self.rng)
+        self.interrupted()
+        disk = self.path("vm", "disks", "a.raw")
+        os.rename(disk, self.path("aside.raw"))
+        os.symlink("nowhere", disk)
+        self.refuse("--create", "a.raw", "vm/", command="sync",
+                    words=("disks/a.raw is a symbolic link", "No such file"))
+        self.assertTrue(os.path.islink(disk))
+        os.rename(self.path("aside.raw"), disk)
+        self.assertTrue(self.show()["half_staged"])
+        self.sync()
+        self.assert_same(self.path("a.raw"), disk)
+
     def test_a_folder_that_others_may_write_to(self):
         self.make_points(2)
         os.chmod(self.path("vm"), 0o777)
@@ -405,18 +443,68 @@ class Points(Case):
         self.refuse("rollback", "vm", "--to=7", code=USAGE, words="1, 2 and 3 (present)")
         self.refuse("drop", "vm", "--point=7", "--yes", code=USAGE, words="1, 2 and 3 (present)")
 
+    def needs(self):
+        """Of the points that cannot be seen, without which."""
+        points = self.replica("points", "--json", "vm").report["points"]
+        check_points(self, points)
+        return {point["number"]: point["needs"] for point in points if point["needs"]}
+
     def test_a_damaged_record_is_named_and_can_be_dropped(self):
-        self.make_points(3)
-        path = self.path("vm", "points", "000001", "point")
-        lib.flip_bit(path, 20)
-        for arguments in (("show",), ("verify",), ("open",), ("rollback", "--to=2", "--yes"),
-                          ("set", "--history=1"), ("drop", "--staged", "--yes")):
-            with self.subTest(arguments=arguments):
-                self.refuse(*arguments, "vm", words=("points/000001/point", "checksum"))
+        self.make_points(5)
+        is_log = self.show()["disks"][0]["staged_as"] == "journal"
+        lib.flip_bit(self.path("vm", "points", "000002", "point"), 20)
+        # What is seen through it is as unusable as itself; what is after it is as it was.
+        self.assertEqual(self.needs(), {1: 2, 2: 2} if is_log else {2: 2})
+        self.assertEqual(self.show()["state"], "whole")
+        for verb in ("show", "points"):
+            text = self.replica(verb, "vm").out
+            self.assertIn("  damaged: resilver replica drop vm --point=2\n", text)
+            self.assertEqual("  unusable without point 2\n" in text, is_log)
+        for number in (3, 4, 5):
+            self.replica("verify", "vm", "--point=%d" % number)
+        for number in (1, 2) if is_log else (2,):
+            for verb in ("verify", "open"):
+                self.refuse(verb, "vm", "--point=%d" % number, words=(
+                    "points/000002/point", "checksum", "resilver replica drop vm --point=2"))
+            self.refuse("rollback", "vm", "--to=%d" % number, "--yes",
+                        words="cannot be seen without point 2")
+        if not is_log:
+            self.replica("verify", "vm", "--point=1")
+        self.sync()
+        self.replica("rollback", "vm", "--to=3", "--yes")
+        self.assertEqual(self.numbers(), [1, 2, 3, 4, 5, 6, 7])
         self.refuse("drop", "vm", "--point=9", "--yes", words="9", code=USAGE)
-        self.refuse("drop", "vm", "--point=1", words="--yes")
-        self.replica("drop", "vm", "--point=1", "--yes")
-        self.assertEqual(self.numbers(), [2, 3])
+        self.refuse("drop", "vm", "--point=2", words="--yes")
+        self.replica("drop", "vm", "--point=2", "--yes")
+        self.assertEqual((self.numbers(), self.needs()), ([3, 4, 5, 6, 7], {}))
+
+    def test_a_missing_point_hides_those_before_it(self):
+        self.make_points(4)
+        is_log = self.show()["disks"][0]["staged_as"] == "journal"
+        shutil.rmtree(self.path("vm", "points", "000002"))
+        self.assertEqual(self.numbers(), [1, 3, 4])
+        self.assertEqual(self.needs(), {1: 2} if is_log else {})
+        self.refuse("verify", "vm", "--point=1", words="missing") if is_log else \
+            self.replica("verify", "vm", "--point=1")
+
+    def test_what_a_commit_that_was_taken_back_left_hides_nothing(self):
+        """Killed before its record, it had begun the undo logs of the present point."""
+        self.make_points(3)
+        os.mkdir(self.path("vm", "points", "000003"))
+        lib.write_script(self.path("vm", "points", "000003", "0.undo"), "begun")
+        self.assertEqual((self.numbers(), self.needs()), ([1, 2, 3], {}))
+        for number in (1, 2, 3):
+            self.replica("verify", "vm", "--point=%d" % number)
+
+    def test_a_record_in_another_points_folder_is_damage(self):
+        self.make_points(3)
+        shutil.copy(self.path("vm", "points", "000001", "point"),
+                    self.path("vm", "points", "000002", "point"))
+        self.assertEqual(self.needs()[2], 2)
+        self.refuse("verify", "vm", "--point=2", words="another point")
+
+    def test_the_present_points_damaged_record_is_named(self):
+        self.make_points(1)
         lib.flip_bit(self.path("vm", "point"), 20)
         self.refuse("show", "vm", words=("vm/point", "checksum"))
 
@@ -865,6 +953,10 @@ class OnClones:
             last = "%06d" % (count - 1)
             self.assertIn("0.disk", os.listdir(self.path("vm", "points", last)))
         return saved
+
+
+class PointsOnClones(OnClones, Points):
+    pass
 
 
 class VerifyOnClones(OnClones, Verify):

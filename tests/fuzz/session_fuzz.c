@@ -43,7 +43,7 @@ static int no_chance(void *context, struct span out, struct error *err)
     return 0;
 }
 
-static const struct env env = {no_time, no_chance, NULL};
+static const struct env env = {.now_ns = no_time, .random = no_chance};
 
 static void step(struct peer *peer, const struct session_event *event);
 

@@ -19,7 +19,9 @@ struct daemon_parts {
     struct service *service;
     struct control *control;
     struct identity identity;
-    int stop_fd; /* owned signalfd: SIGTERM, SIGINT */
+    const char *config_path; /* borrowed */
+    bool is_config_optional;
+    int stop_fd; /* owned signalfd: SIGTERM, SIGINT, SIGHUP */
 };
 
 /*
@@ -30,7 +32,8 @@ struct daemon_parts {
 MUST_CHECK int daemon_make(const char *config_path, bool is_config_optional, int control_fd,
                            struct daemon_parts *parts, struct error *err);
 
-/* daemon_run - until SIGTERM or SIGINT; then lets everything end in order. */
+/* daemon_run - until SIGTERM or SIGINT; then lets everything end in order. Returns 1 when it was
+ * SIGHUP, and the configuration is a right one: begin anew with it. */
 MUST_CHECK int daemon_run(struct daemon_parts *parts, struct error *err);
 
 void daemon_unmake(struct daemon_parts *parts);

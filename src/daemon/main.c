@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "daemon/daemon.h"
@@ -22,7 +23,8 @@ static const char usage[] =
     "  --version      show the version\n"
     "  -h, --help     show this\n"
     "\n"
-    "It stays in the foreground and stops on SIGTERM; systemd starts it as resilverd.service.\n";
+    "It stays in the foreground, stops on SIGTERM, and reads its configuration again on SIGHUP;\n"
+    "systemd starts it as resilverd.service.\n";
 
 struct settings {
     const char *config_path; /* NULL: not given */
@@ -70,27 +72,40 @@ static struct settings read_options(int argc, char **argv)
     return settings;
 }
 
+/* Once from start to stop. Returns as daemon_run. */
+static int run_once(const struct settings *settings, int control_fd, struct error *err)
+{
+    struct daemon_parts parts = {.stop_fd = -1};
+    bool is_given = settings->config_path != NULL;
+    int result = daemon_make(is_given ? settings->config_path : CONFIG_PATH_DEFAULT, !is_given,
+                             control_fd, &parts, err);
+
+    if (result == 0) {
+        result = daemon_run(&parts, err);
+    }
+    daemon_unmake(&parts);
+    return result;
+}
+
 int main(int argc, char **argv)
 {
     struct settings settings = read_options(argc, argv);
-    struct daemon_parts parts = {.stop_fd = -1};
     struct error err = {0};
+    int result = 0;
 
     if (settings.exit_status >= 0) {
         return settings.exit_status;
     }
-    bool is_given = settings.config_path != NULL;
     int socket_count = sd_listen_fds(1);
     if (socket_count > 1) {
         (void)fprintf(stderr, "resilverd: systemd gave %d sockets; one is wanted\n", socket_count);
         return EXIT_USAGE;
     }
-    int result = daemon_make(is_given ? settings.config_path : CONFIG_PATH_DEFAULT, !is_given,
-                             socket_count == 1 ? SD_LISTEN_FDS_START : -1, &parts, &err);
-    if (result == 0) {
-        result = daemon_run(&parts, &err);
-    }
-    daemon_unmake(&parts);
+    do {
+        /* A reload begins with the same socket again. */
+        int control_fd = socket_count == 1 ? dup(SD_LISTEN_FDS_START) : -1;
+        result = run_once(&settings, control_fd, &err);
+    } while (result == 1);
     if (result < 0) {
         log_event(LOG_LEVEL_ERROR, {"event", "failed"}, {"kind", error_kind_name(err.kind)},
                   {"error", err.message});

@@ -184,6 +184,7 @@ static int take_signals(struct daemon_parts *parts, struct error *err)
     (void)sigemptyset(&signals); /* neither can fail: they are signals */
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGHUP);
     (void)signal(SIGPIPE, SIG_IGN);
     int refused = pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (refused != 0) {
@@ -199,6 +200,8 @@ static int take_signals(struct daemon_parts *parts, struct error *err)
 int daemon_make(const char *config_path, bool is_config_optional, int control_fd,
                 struct daemon_parts *parts, struct error *err)
 {
+    parts->config_path = config_path;
+    parts->is_config_optional = is_config_optional;
     if (take_signals(parts, err) < 0 ||
         config_load(config_path, is_config_optional, &parts->config, err) < 0 ||
         make_state(parts, err) < 0 || make_inventory(parts, err) < 0 ||

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
@@ -20,6 +21,7 @@ struct run {
     uint64_t next_sign_ns;
     uint64_t next_step_ns;
     bool is_stopping;
+    bool is_reload; /* it stops to begin again with another configuration */
     uint64_t give_up_ns;
 };
 
@@ -55,19 +57,46 @@ static void give_sign(struct run *run)
     }
 }
 
-static void begin_stop(struct run *run)
+static void begin_stop(struct run *run, bool is_reload)
+{
+    if (run->is_stopping) {
+        run->is_reload = run->is_reload && is_reload; /* a stop is more than a reload */
+        return;
+    }
+    run->is_stopping = true;
+    run->is_reload = is_reload;
+    run->give_up_ns = env_now_ns(env_system()) + SERVICE_STOP_S * NS_PER_S;
+    (void)sd_notify(0, is_reload ? "RELOADING=1" : "STOPPING=1");
+    log_event(LOG_LEVEL_NOTICE, {"event", is_reload ? "reloading" : "stopping"});
+    service_stop(run->parts->service);
+    peers_stop(run->parts->peers);
+    control_stop(run->parts->control);
+}
+
+/* SIGHUP: a configuration that is wrong changes nothing. */
+static bool can_reload(const struct run *run)
+{
+    struct config *config = NULL;
+    struct error err = {0};
+
+    if (config_load(run->parts->config_path, run->parts->is_config_optional, &config, &err) < 0) {
+        log_event(LOG_LEVEL_ERROR, {"event", "not reloaded, the old configuration stays"},
+                  {"error", err.message});
+        return false;
+    }
+    config_free(config);
+    return true;
+}
+
+static void take_signals(struct run *run)
 {
     struct signalfd_siginfo info;
 
     while (read(run->parts->stop_fd, &info, sizeof info) > 0) {
-        if (!run->is_stopping) {
-            run->is_stopping = true;
-            run->give_up_ns = env_now_ns(env_system()) + SERVICE_STOP_S * NS_PER_S;
-            (void)sd_notify(0, "STOPPING=1");
-            log_event(LOG_LEVEL_NOTICE, {"event", "stopping"});
-            service_stop(run->parts->service);
-            peers_stop(run->parts->peers);
-            control_stop(run->parts->control);
+        if (info.ssi_signo != SIGHUP) {
+            begin_stop(run, false);
+        } else if (can_reload(run)) {
+            begin_stop(run, true);
         }
     }
 }
@@ -92,7 +121,7 @@ static int wait_and_work(struct run *run, struct error *err)
     if (poll(fds, ARRAY_COUNT(fds), timeout_ms(run)) < 0 && errno != EINTR) {
         return fail(err, ERR_INTERNAL, errno, "poll failed");
     }
-    begin_stop(run);
+    take_signals(run);
     mailbox_run(parts->mailbox);
     control_run(parts->control);
     /* Whatever came may have made something due. */
@@ -119,5 +148,5 @@ int daemon_run(struct daemon_parts *parts, struct error *err)
         }
     }
     log_event(LOG_LEVEL_NOTICE, {"event", "stopped"});
-    return 0;
+    return run.is_reload ? 1 : 0;
 }

@@ -198,6 +198,9 @@
 #define PEER_CONNECTIONS_EACH 16U   /* of one address */
 #define PAIRING_WAIT_S 300U         /* a pairing window is open so long */
 #define PAIRINGS_MAX 8U
+#define PAIRING_MESSAGE_MAX (4 * KIB) /* a name, an address, a number */
+#define PEER_CALLS_MAX                                                                             \
+    64U /* questions to peers at once, a thread each: every paired host, in turn */
 
 /* --- the control API ---------------------------------------------------------------------------
  */

@@ -102,6 +102,12 @@
 /* a log's medium: below ext4's largest file, 16 TiB less a block */
 #define LOG_MEDIUM_MAX (15 * TIB)
 
+/* What should be free before a point is staged: with less it would stop half received, and take the
+ * last byte from whoever else writes there. Of a small file system, that share of it: what it holds
+ * is small, too. */
+#define ROOM_RESERVE_BYTES (64 * MIB)
+#define ROOM_RESERVE_SHARE 64U
+
 #define LOG_DISK_PARTS_MAX 128U /* requests to the disks below: four times the session's reads */
 #define LOG_DISK_GROUPS_MAX 4U  /* one filling, the others waiting for their writes or indexes */
 #define LOG_DISK_BOUNCES_MAX 8U /* leaves read in part, or written with padding: rare */

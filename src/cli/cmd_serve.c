@@ -27,6 +27,7 @@
 #include "cli/credentials.h"
 #include "cli/endpoint.h"
 #include "cli/export.h"
+#include "cli/human.h"
 #include "cli/listener.h"
 #include "cli/stop.h"
 #include "disk/disk.h"
@@ -112,12 +113,16 @@ void cmd_serve_want_disk(const struct session_open *open, uint32_t index,
     };
 }
 
-void cmd_serve_say_waiting(bool is_waiting)
+void cmd_serve_say_waiting(const struct error *why)
 {
-    (void)fprintf(stderr, "resilver: %s\n",
-                  is_waiting ? "no room left for the staged point on the target's file system; "
-                               "waiting for some (Ctrl-C keeps what is staged)"
-                             : "there is room again; going on");
+    char text[ERROR_MESSAGE_MAX];
+
+    if (why == NULL) {
+        (void)fprintf(stderr, "resilver: there is room again; going on\n");
+        return;
+    }
+    (void)human_name(why->message, 0, text, sizeof text);
+    (void)fprintf(stderr, "resilver: %s: waiting for that (Ctrl-C keeps what is staged)\n", text);
 }
 
 int cmd_serve_open_paths(struct target_host *host, const struct session_open *open,
@@ -252,15 +257,15 @@ static int commit(void *context, const struct session_seal *seal, struct error *
 }
 
 /* loop_host.waiting: to the log, or over ssh to the user's own screen. */
-static void waiting(void *context, bool is_waiting)
+static void waiting(void *context, const struct error *why)
 {
     const struct serve_session *session = context;
 
     if (session->serve->is_stdio) {
-        cmd_serve_say_waiting(is_waiting);
+        cmd_serve_say_waiting(why);
     } else {
-        log_event(LOG_LEVEL_WARNING,
-                  {"event", is_waiting ? "no room for the staged point, waiting" : "going on"},
+        log_event(LOG_LEVEL_WARNING, {"event", why != NULL ? "waiting for room" : "going on"},
+                  {"why", why != NULL ? why->message : "there is room again"},
                   {"peer", session->link->peer});
     }
 }

@@ -28,6 +28,6 @@ MUST_CHECK int cmd_serve_open_paths(struct target_host *host, const struct sessi
                                     struct loop_disks *out, struct error *err);
 
 /* cmd_serve_say_waiting - what loop_host.waiting tells, for people. */
-void cmd_serve_say_waiting(bool is_waiting);
+void cmd_serve_say_waiting(const struct error *why);
 
 #endif

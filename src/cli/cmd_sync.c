@@ -143,10 +143,10 @@ static int commit_targets(void *context, const struct session_seal *seal, struct
 }
 
 /* loop_host.waiting */
-static void say_waiting(void *context, bool is_waiting)
+static void say_waiting(void *context, const struct error *why)
 {
     (void)context;
-    cmd_serve_say_waiting(is_waiting);
+    cmd_serve_say_waiting(why);
 }
 
 /* --- progress and result --------------------------------------------------------------------- */

@@ -24,6 +24,7 @@
 #include "base/open.h"
 #include "disk/format.h"
 #include "disk/patient.h"
+#include "disk/room.h"
 #include "points/commit.h"
 #include "points/durable.h"
 #include "points/log_disk.h"
@@ -101,13 +102,40 @@ uint64_t staging_groups(const struct staging *staging, uint32_t disk)
     return journal == NULL ? 0 : log_groups_synced(journal);
 }
 
-bool staging_is_waiting(const struct staging *staging)
+/* What a disk waits for, for people. */
+static void tell_room(const struct staging *staging, uint32_t disk, bool is_held, struct error *why)
+{
+    char dir[PATH_TEXT_MAX];
+    struct room room;
+
+    if (place_work_dir(staging->replica, disk, dir, why) < 0 || room_look(dir, &room, why) < 0) {
+        return; /* that is what why says then */
+    }
+    if (is_held) {
+        (void)fail(why, ERR_LIMIT, 0,
+                   "too little room to begin a staged point: the file system of %s has %llu bytes "
+                   "free and should have %llu; make room there",
+                   dir, (unsigned long long)room.free_bytes, (unsigned long long)room.wanted_bytes);
+    } else {
+        (void)fail(why, ERR_LIMIT, 0,
+                   "no room left for the staged point: the file system of %s has %llu bytes free; "
+                   "make room there",
+                   dir, (unsigned long long)room.free_bytes);
+    }
+}
+
+bool staging_is_waiting(const struct staging *staging, struct error *why)
 {
     if (staging->commit != NULL) {
-        return commit_is_waiting(staging->commit); /* the session's writes are over */
+        bool is_waiting = commit_is_waiting(staging->commit); /* the session's writes are over */
+        if (is_waiting) {
+            tell_room(staging, 0, false, why);
+        }
+        return is_waiting;
     }
     for (uint32_t i = 0; i < staging->record.disk_count; i++) {
         if (patient_is_waiting(staging->patients[i])) {
+            tell_room(staging, i, patient_is_held(staging->patients[i]), why);
             return true;
         }
     }
@@ -590,6 +618,20 @@ static int begin(struct staging *staging, struct error *err)
                : place_write_record(path, &staging->record, err);
 }
 
+/* What is taken up is not asked for more than it writes: it may be all there already. */
+static int demand_room(struct staging *staging, struct error *err)
+{
+    char dir[PATH_TEXT_MAX];
+
+    for (uint32_t i = 0; i < staging->record.disk_count; i++) {
+        if (!staging->is_in_place[i] && (place_work_dir(staging->replica, i, dir, err) < 0 ||
+                                         patient_demand_room(staging->patients[i], dir, err) < 0)) {
+            return fail_disk(staging, i, err);
+        }
+    }
+    return 0;
+}
+
 static int open_stage(struct staging *staging, const struct staging_wants *wants, bool *out_begun,
                       struct error *err)
 {
@@ -600,7 +642,9 @@ static int open_stage(struct staging *staging, const struct staging_wants *wants
         return -1;
     }
     *out_begun = !is_taken;
-    return (!is_taken && begin(staging, err) < 0) || open_disks(staging, wants, is_taken, err) < 0
+    return (!is_taken && begin(staging, err) < 0) ||
+                   open_disks(staging, wants, is_taken, err) < 0 ||
+                   (!is_taken && demand_room(staging, err) < 0)
                ? -1
                : place_work_dir(staging->replica, 0, staging->dir, err);
 }

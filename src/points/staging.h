@@ -6,6 +6,10 @@
  * system makes clones, or a new file where there is no disk yet), else LOG (a journal beside it,
  * for any file system, block devices and images). What an interrupted session staged is taken up
  * again.
+ *
+ * Of what a new point will take, nothing is known before it is compared. So its file system must
+ * have a reserve free (disk/room.h) when the first leaf is to be written; until it has, the session
+ * waits, as it does when it finds no room later.
  */
 #ifndef RESILVER_POINTS_STAGING_H
 #define RESILVER_POINTS_STAGING_H
@@ -50,9 +54,9 @@ bool staging_identity(const struct staging *staging, uint32_t disk,
  * knew of more is about a journal that has lost its end since. */
 uint64_t staging_groups(const struct staging *staging, uint32_t disk);
 
-/* staging_is_waiting - whether the session's writes, or the commit, wait for room. staging_give_up
- * - from now on they fail instead. */
-bool staging_is_waiting(const struct staging *staging);
+/* staging_is_waiting - whether the session's writes, or the commit, wait for room; why says where,
+ * and how much. staging_give_up - from now on they fail instead. */
+bool staging_is_waiting(const struct staging *staging, struct error *why);
 void staging_give_up(struct staging *staging);
 
 /* staging_dir - where the session's checkpoint belongs; it goes with the staged point. */

@@ -456,9 +456,10 @@ static void look_at_room(struct loop *loop, enum session_state state)
     if (loop->was_stopped || state == SESSION_ENDING || state == SESSION_FAILED) {
         staging_give_up(staging);
     }
-    bool is_waiting = staging_is_waiting(staging);
+    struct error why = {0};
+    bool is_waiting = staging_is_waiting(staging, &why);
     if (is_waiting != loop->is_waiting && loop->config->host->waiting != NULL) {
-        loop->config->host->waiting(loop->config->host->context, is_waiting);
+        loop->config->host->waiting(loop->config->host->context, is_waiting ? &why : NULL);
     }
     loop->is_waiting = is_waiting;
 }

@@ -36,8 +36,9 @@ struct loop_host {
     int (*commit)(void *context, const struct session_seal *seal, struct error *err);
     /* Now and then (about ten times a second) and at the end; may be NULL. */
     void (*progress)(void *context, const struct progress *progress);
-    /* A staged target has begun, or ended, to wait for room on its file system; may be NULL. */
-    void (*waiting)(void *context, bool is_waiting);
+    /* A staged target has begun to wait for room on its file system (why says how much), or ended
+     * (why is NULL); may be NULL. */
+    void (*waiting)(void *context, const struct error *why);
     void *context;
 };
 

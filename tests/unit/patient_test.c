@@ -122,6 +122,32 @@ static void other_failures_pass(void **state)
     rig_done(&rig);
 }
 
+/* No file system has more than it can hold: what is demanded of one is a share of it, and /proc,
+ * which holds nothing, is asked for nothing. */
+static void nothing_is_demanded_where_there_is_room(void **state)
+{
+    struct rig rig = rig_new();
+    struct disk_request request = write_of(&rig, 0);
+
+    (void)state;
+    assert_int_equal(patient_demand_room(rig.disk, "/proc", NULL), 0);
+    assert_int_equal(drive(rig.disk, &request), 0);
+    assert_false(patient_is_held(rig.disk));
+    rig_done(&rig);
+}
+
+static void a_file_system_that_cannot_be_asked_is_an_error(void **state)
+{
+    struct rig rig = rig_new();
+    struct error err = {0};
+
+    (void)state;
+    assert_int_equal(patient_demand_room(rig.disk, "/nowhere/at/all", &err), -1);
+    assert_int_equal(err.kind, ERR_IO);
+    assert_non_null(strstr(err.message, "/nowhere/at/all"));
+    rig_done(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +156,8 @@ int main(void)
         cmocka_unit_test(who_gives_up_gets_the_failure),
         cmocka_unit_test(a_flush_without_room_is_not_tried_again),
         cmocka_unit_test(other_failures_pass),
+        cmocka_unit_test(nothing_is_demanded_where_there_is_room),
+        cmocka_unit_test(a_file_system_that_cannot_be_asked_is_an_error),
     };
 
     return cmocka_run_group_tests_name("patient", tests, NULL, NULL);

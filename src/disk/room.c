@@ -6,7 +6,7 @@
 
 #include "base/limits.h"
 
-static uint64_t times(uint64_t count, uint64_t bytes)
+static uint64_t bytes_of(uint64_t count, uint64_t bytes)
 {
     uint64_t result = 0;
 
@@ -21,8 +21,8 @@ int room_look(const char *path, struct room *out, struct error *err)
         return fail(err, ERR_IO, errno, "cannot ask how much is free on the file system of %s",
                     path);
     }
-    uint64_t share_bytes = times(status.f_blocks, status.f_frsize) / ROOM_RESERVE_SHARE;
-    out->free_bytes = times(status.f_bavail, status.f_frsize);
+    uint64_t share_bytes = bytes_of(status.f_blocks, status.f_frsize) / ROOM_RESERVE_SHARE;
+    out->free_bytes = bytes_of(status.f_bavail, status.f_frsize);
     out->wanted_bytes = share_bytes < ROOM_RESERVE_BYTES ? share_bytes : ROOM_RESERVE_BYTES;
     return 0;
 }

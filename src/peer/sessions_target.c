@@ -30,7 +30,7 @@ struct target {
     struct session_grant grant;
     bool is_admitted;
     bool is_check;
-    bool is_waiting; /* for room: what is to be logged */
+    const struct error *waiting; /* for room: what is to be logged; NULL: no longer */
     char paths[DISKS_MAX][PATH_TEXT_MAX];
     struct session_end end;
     int admit_result; /* what the service said, on its way back through the mailbox */
@@ -257,18 +257,19 @@ static void log_waiting(void *argument)
     const struct target *target = argument;
     char relationship[SESSIONS_RELATIONSHIP_MAX];
 
-    log_event(target->is_waiting ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
+    log_event(target->waiting != NULL ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
               {"rel", show_relationship(target, relationship)},
-              {"event", target->is_waiting ? "no room for the staged point, waiting" : "going on"},
+              {"event", target->waiting != NULL ? "waiting for room" : "going on"},
+              {"why", target->waiting != NULL ? target->waiting->message : "there is room again"},
               {"peer", target->link->peer});
 }
 
 /* loop_host.waiting */
-static void waiting(void *context, bool is_waiting)
+static void waiting(void *context, const struct error *why)
 {
     struct target *target = context;
 
-    target->is_waiting = is_waiting;
+    target->waiting = why;
     (void)!mailbox_call(target->entry.sessions->mailbox, log_waiting, target); /* or nobody reads */
 }
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "fake_service.h"
+#include "peer/pairing_talk.h"
 #include "points/durable.h"
 #include "wire/link.h"
 #include "wire/listener.h"
@@ -336,6 +337,29 @@ static bool is_stalled_closed(struct host *a, struct host *b)
     return is_closed(stalled_fd);
 }
 
+static void a_stalled_handshake_is_closed(void **state)
+{
+    struct host *a = host_new("a");
+    struct host *b = host_new("b");
+
+    (void)state;
+    b->service.is_everybody_known = true;
+    stalled_fd = connect_silently(b);
+    ask(a, b, b->identity.fingerprint, PEER_HELLO, ASK_S);
+    run_until(a, b, is_answered); /* so the one before it was accepted, too */
+    assert_int_equal(a->service.answered.end, PEER_ANSWERED);
+    assert_false(is_closed(stalled_fd));
+    /* One byte wakes the connection's thread, which then looks at the clock that was set. */
+    __atomic_store_n(&b->clock.ahead_ns, 2 * HANDSHAKE_TIMEOUT_S * NS_PER_S, __ATOMIC_SEQ_CST);
+    assert_true(send(stalled_fd, "\26", 1, MSG_NOSIGNAL) == 1);
+    struct pollfd fd = {.fd = stalled_fd, .events = POLLIN};
+    assert_int_equal(poll(&fd, 1, HANDSHAKE_TIMEOUT_S * 1000), 1);
+    assert_true(is_stalled_closed(a, b));
+    (void)close(stalled_fd);
+    host_free(a);
+    host_free(b);
+}
+
 static void plain_text_is_closed(void **state)
 {
     struct host *a = host_new("a");
@@ -485,6 +509,97 @@ static void a_pairing_that_nobody_confirms_expires(void **state)
     host_free(b);
 }
 
+/* Whoever stands in between has a certificate of his own to either side. */
+struct mallory {
+    struct tls_context *client;
+    struct tls_context *server;
+    struct listener listener;
+    const struct host *self; /* his certificate */
+    const struct host *asked;
+    int met_count;
+};
+
+static int meet_as(struct mallory *mallory, struct link *link, bool is_asker)
+{
+    const struct pairings_config config = {.env = env_system(),
+                                           .identity = &mallory->self->identity,
+                                           .host_name = "m",
+                                           .advertise_address = ""};
+    struct pairing_meeting met;
+
+    return pairing_meet(&config, link, is_asker, env_now_ns(env_system()) + WAIT_MS * NS_PER_MS,
+                        &met, NULL);
+}
+
+static void *run_mallory(void *argument)
+{
+    struct mallory *mallory = argument;
+    struct pollfd fd = {.fd = mallory->listener.fd, .events = POLLIN};
+    uint64_t deadline_ns = env_now_ns(env_system()) + WAIT_MS * NS_PER_MS;
+    struct link *links[2] = {NULL, NULL};
+    int accepted = -1;
+
+    if (poll(&fd, 1, WAIT_MS) == 1 &&
+        listener_accept(&mallory->listener, &accepted, NULL) == LISTENER_ACCEPTED &&
+        link_accept_pinned(mallory->server, accepted, deadline_ns, env_system(), &links[0], NULL) ==
+            0 &&
+        link_connect_pinned(mallory->client, "127.0.0.1", strchr(mallory->asked->address, ':') + 1,
+                            PEER_ALPN_PAIR, NULL, deadline_ns, env_system(), &links[1],
+                            NULL) == 0) {
+        mallory->met_count += meet_as(mallory, links[0], false) == 0 ? 1 : 0;
+        mallory->met_count += meet_as(mallory, links[1], true) == 0 ? 1 : 0;
+    }
+    /* He stays until the hosts give up: they close. */
+    for (int i = 0; i < 2; i++) {
+        if (links[i] != NULL) {
+            bool is_confirmed = false;
+            const struct pairings_config config = {.env = env_system()};
+            (void)!pairing_hear(&config, links[i], deadline_ns, &is_confirmed, NULL);
+            link_close(links[i]);
+        }
+    }
+    return NULL;
+}
+
+static void somebody_in_between_shows_two_codes(void **state)
+{
+    static const char *const protocols[] = {PEER_ALPN_PAIR};
+    struct host *a = host_new("a");
+    struct host *b = host_new("b");
+    struct host *m = host_new("m");
+    struct mallory mallory = {.self = m, .asked = b};
+    struct pairing shown;
+    struct error err = {.kind = ERR_NONE};
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(tls_context_new_pinned(m->identity.cert_path, m->identity.key_path, false,
+                                            NULL, 0, &mallory.client, &err),
+                     0);
+    assert_int_equal(tls_context_new_pinned(m->identity.cert_path, m->identity.key_path, true,
+                                            protocols, 1, &mallory.server, &err),
+                     0);
+    assert_int_equal(listener_open("127.0.0.1:0", &mallory.listener, &err), 0);
+    assert_int_equal(pthread_create(&thread, NULL, run_mallory, &mallory), 0);
+    assert_int_equal(pairing_wait(b->peers, &shown, &err), 0);
+    assert_int_equal(pairing_ask(a->peers, mallory.listener.shown, &shown, &err), 0);
+    run_until(a, b, have_codes);
+    assert_string_not_equal(first_of(a).code, first_of(b).code);
+    struct pairing at_a = first_of(a);
+    struct pairing at_b = first_of(b);
+    assert_int_equal(pairing_confirm(a->peers, &at_a.id, at_b.code, &shown, &err), -1);
+    assert_int_equal(pairing_refuse(b->peers, &at_b.id, &shown, &err), 0);
+    (void)pthread_join(thread, NULL);
+    assert_int_equal(mallory.met_count, 2);
+    assert_int_equal(a->service.host_count + b->service.host_count, 0);
+    listener_close(&mallory.listener);
+    tls_context_free(mallory.client);
+    tls_context_free(mallory.server);
+    host_free(a);
+    host_free(b);
+    host_free(m);
+}
+
 static int make_base(void **state)
 {
     const char *tmp = getenv("TMPDIR");
@@ -508,9 +623,11 @@ int main(void)
         cmocka_unit_test(another_certificate_than_the_paired_one_is_told),
         cmocka_unit_test(a_host_that_says_nothing_is_silent),
         cmocka_unit_test(a_flood_of_one_address_holds_up_no_other),
+        cmocka_unit_test(a_stalled_handshake_is_closed),
         cmocka_unit_test(plain_text_is_closed),
         cmocka_unit_test(both_sides_see_one_code_and_keep_each_other),
         cmocka_unit_test(a_wrong_code_ends_the_pairing_on_both_sides),
+        cmocka_unit_test(somebody_in_between_shows_two_codes),
         cmocka_unit_test(nobody_is_paired_without_a_window),
         cmocka_unit_test(a_pairing_that_nobody_confirms_expires),
     };

@@ -19,6 +19,7 @@ void peer_question_done(struct peer_question *question)
 const struct host_row *service_knows_peer(const struct service *service,
                                           const uint8_t fingerprint[FINGERPRINT_BYTES])
 {
+    ((struct service *)(uintptr_t)service)->known_count++; /* the double counts what looks at it */
     for (uint32_t i = 0; i < service->host_count; i++) {
         if (memcmp(service->hosts[i].fingerprint, fingerprint, FINGERPRINT_BYTES) == 0) {
             return &service->hosts[i];

@@ -12,6 +12,7 @@ struct service {
     bool is_everybody_known; /* else only the hosts that were added */
     uint32_t host_count;
     struct host_row hosts[4];
+    uint32_t known_count; /* how often service_knows_peer() was asked */
     uint32_t asked_count;
     enum peer_call asked_call;
     char asked_vm[VM_NAME_MAX];

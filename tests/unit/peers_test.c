@@ -360,6 +360,45 @@ static void a_stalled_handshake_is_closed(void **state)
     host_free(b);
 }
 
+static bool is_known_asked(struct host *a, struct host *b)
+{
+    (void)a;
+    return b->service.known_count > 0;
+}
+
+static void a_revoked_host_is_cut_at_once(void **state)
+{
+    struct host *a = host_new("a");
+    struct host *b = host_new("b");
+    struct tls_context *context = NULL;
+    struct link *link = NULL;
+    struct pollfd fds[LINK_POLL_MAX];
+    uint8_t byte = 0;
+
+    (void)state;
+    b->service.is_everybody_known = true;
+    assert_int_equal(tls_context_new_pinned(a->identity.cert_path, a->identity.key_path, false,
+                                            NULL, 0, &context, NULL),
+                     0);
+    assert_int_equal(link_connect_pinned(context, "127.0.0.1", strchr(b->address, ':') + 1,
+                                         PEER_ALPN_CALL, b->identity.fingerprint,
+                                         env_now_ns(env_system()) + WAIT_MS * NS_PER_MS,
+                                         env_system(), &link, NULL),
+                     0);
+    run_until(a, b, is_known_asked);
+    const struct outside *outside = peers_outside(b->peers);
+    outside->cut(outside->context, b->identity.fingerprint); /* another's: nothing happens */
+    assert_int_equal(link_read(link, (struct span){&byte, 1}, NULL), LINK_AGAIN);
+    outside->cut(outside->context, a->identity.fingerprint);
+    size_t count = link->ops->poll_on(link, true, false, fds);
+    assert_int_equal(poll(fds, (nfds_t)count, WAIT_MS / 4), 1);
+    assert_true(link_read(link, (struct span){&byte, 1}, NULL) < 0);
+    link_close(link);
+    tls_context_free(context);
+    host_free(a);
+    host_free(b);
+}
+
 static void plain_text_is_closed(void **state)
 {
     struct host *a = host_new("a");
@@ -624,6 +663,7 @@ int main(void)
         cmocka_unit_test(a_host_that_says_nothing_is_silent),
         cmocka_unit_test(a_flood_of_one_address_holds_up_no_other),
         cmocka_unit_test(a_stalled_handshake_is_closed),
+        cmocka_unit_test(a_revoked_host_is_cut_at_once),
         cmocka_unit_test(plain_text_is_closed),
         cmocka_unit_test(both_sides_see_one_code_and_keep_each_other),
         cmocka_unit_test(a_wrong_code_ends_the_pairing_on_both_sides),

@@ -10,7 +10,7 @@
 
 #include "base/address.h"
 
-#define BACKLOG 16
+#define BACKLOG 128 /* a flood of one address must not keep others from being accepted */
 
 static void show_address(const struct sockaddr *address, socklen_t len_bytes,
                          char out[LISTENER_SHOWN_MAX])

@@ -296,7 +296,7 @@ int fingerprint_parse(const char *text, uint8_t out[FINGERPRINT_BYTES], struct e
         int high = digit_of(text[2 * i]);
         int low = digit_of(text[2 * i + 1]);
         is_good = high >= 0 && low >= 0;
-        made[i] = is_good ? (uint8_t)(high << 4 | low) : 0;
+        made[i] = (uint8_t)(is_good ? (unsigned)(high * 16 + low) & 0xffU : 0U);
     }
     if (!is_good) {
         return fail(err, ERR_USAGE, 0, "'%.80s' is not a fingerprint: 64 hexadecimal digits", text);

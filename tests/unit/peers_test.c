@@ -111,6 +111,16 @@ static void host_free(struct host *host)
     free(host);
 }
 
+static struct pairing first_of(const struct host *host)
+{
+    struct pairing shown = {.state = PAIRING_INVALID};
+
+    if (pairing_count(host->peers) > 0) {
+        pairing_at(host->peers, 0, &shown);
+    }
+    return shown;
+}
+
 /* Runs the services of both until is_so, at most WAIT_MS. */
 static void run_until(struct host *a, struct host *b, bool (*is_so)(struct host *, struct host *))
 {
@@ -123,7 +133,10 @@ static void run_until(struct host *a, struct host *b, bool (*is_so)(struct host 
         mailbox_run(a->mailbox);
         mailbox_run(b->mailbox);
         if (env_now_ns(env_system()) > deadline_ns) {
-            fail_msg("it did not come so");
+            struct pairing at_a = first_of(a);
+            struct pairing at_b = first_of(b);
+            fail_msg("it did not come so; pairings: %d %s, %d %s", (int)at_a.state, at_a.message,
+                     (int)at_b.state, at_b.message);
         }
     }
 }
@@ -420,16 +433,6 @@ static void plain_text_is_closed(void **state)
 
 /* --- pairing --------------------------------------------------------------------------------- */
 
-static struct pairing first_of(const struct host *host)
-{
-    struct pairing shown = {.state = PAIRING_INVALID};
-
-    if (pairing_count(host->peers) > 0) {
-        pairing_at(host->peers, 0, &shown);
-    }
-    return shown;
-}
-
 static bool have_codes(struct host *a, struct host *b)
 {
     return first_of(a).state == PAIRING_CODE && first_of(b).state == PAIRING_CODE;
@@ -442,7 +445,11 @@ static bool are_done(struct host *a, struct host *b)
 
 static bool have_failed(struct host *a, struct host *b)
 {
-    return first_of(a).state == PAIRING_FAILED && first_of(b).state == PAIRING_FAILED;
+    /* Both are looked at each time: a clock that was set forward is noticed by the next look. */
+    bool has_a_failed = first_of(a).state == PAIRING_FAILED;
+    bool has_b_failed = first_of(b).state == PAIRING_FAILED;
+
+    return has_a_failed && has_b_failed;
 }
 
 static void begin_pairing(struct host *asking, struct host *asked)

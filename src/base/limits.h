@@ -206,7 +206,10 @@
  */
 #define CONTROL_BODY_MAX (64 * KIB) /* of one request */
 #define CONTROL_CONNECTIONS_MAX 256U
-#define CONTROL_WATCHERS_MAX 64U /* streams of events */
+#define CLIENT_ANSWER_MAX (64 * MIB) /* 4,096 VMs with 64 disks each */
+#define CLIENT_EVENT_MAX (256 * KIB) /* one object in a stream of events */
+#define CLIENT_PATH_MAX 4096         /* a call's path with its names, percent-encoded */
+#define CONTROL_WATCHERS_MAX 64U     /* streams of events */
 
 /* --- NBD servers and helper processes -------------------------------------------------------- */
 #define NBD_COMMANDS_MAX 8U           /* in flight: one connection is fastest with these two */

@@ -39,7 +39,7 @@ static int layer_inspect(struct image_layer *layer, int fd, struct error *err)
         return fail(err, ERR_IO, errno, "cannot look at %s", layer->path);
     }
     if (S_ISDIR(status.st_mode)) {
-        return fail(err, ERR_IO, 0, "%s is a directory; name the image in it", layer->path);
+        return fail(err, ERR_USAGE, 0, "%s is a directory; name the image in it", layer->path);
     }
     if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
         return fail(err, ERR_USAGE, 0, "%s is not an image: neither a file nor a block device",

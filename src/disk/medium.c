@@ -90,7 +90,7 @@ static int refuse_kind(const char *path, mode_t mode, struct error *err)
         return 0;
     }
     if (S_ISDIR(mode)) {
-        return fail(err, ERR_IO, 0,
+        return fail(err, ERR_USAGE, 0,
                     "%s is a directory; name the disk image in it, or a block device", path);
     }
     return fail(err, ERR_USAGE, 0, "%s is a %s and not a disk; name a file or a block device", path,

@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import time
 
+import xfs
 from measuring import Figures, Row, run_table
 from pairs import GIB, MIB, BenchError, Pair
 
@@ -197,6 +198,72 @@ def measure_once(bench, pair, case, table):
     bench.tick(RSYNC.name, run)
 
 
+# --- staging --------------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def xfs_folder(bench, case, used_bytes):
+    """A folder with reflinks and room for so many bytes, or None."""
+    # XFS keeps some room for itself, and refuses to be smaller than 300 MiB.
+    with xfs.mounted(bench, used_bytes + used_bytes // 8 + 512 * MIB) as (folder, why):
+        if why:
+            bench.skipped[case] = why
+            bench.say(f"  skipped: {why}")
+        yield folder
+
+
+def check_cloned(table):
+    """A clone takes the target's place by its name; a journal would be another measurement."""
+    figures = table.get(RESILVER_ATOMIC.name)
+    if figures and not all(run.is_replaced for run in figures.runs):
+        raise BenchError("the staged target on XFS was not a clone")
+
+
+def case_clone(bench):
+    """What staging costs where it is a clone, beside the in-place run on the same file system."""
+    if not (bench.has_row(RESILVER) or bench.has_row(RESILVER_ATOMIC)):
+        return
+    bench.say("staging by a clone, on XFS ...")
+    bench.forget_pairs()
+    # Source, target, and what a clone holds that the target does not.
+    with xfs_folder(bench, "clone", 2 * bench.large_bytes + bench.large_bytes // 4) as folder:
+        if folder is None:
+            return
+        pair = Pair(bench.programs, folder, bench.large_bytes)
+        # A clone is a file of its own: nothing of it is in the page cache when the run begins,
+        # whatever is known of the target. So the cold runs are what the driver itself costs.
+        for case, percent, is_cold in (("s1", 1, False), ("s10", 10, False), ("s1", 1, True)):
+            state = "cold" if is_cold else "warm"
+            table = measure_case(bench, f"{percent} % of the leaves differ, XFS, {state}", pair,
+                                 case, [FLOOR, RESILVER, RESILVER_ATOMIC], is_cold)
+            check_cloned(table)
+            bench.tables[f"clone-{case}-{state}"] = table
+
+
+def staged_sparse(bench, folder, driver):
+    data_bytes = bench.large_bytes // 2
+    pair = Pair(bench.programs, folder, TIB, data_bytes, name="sparse")
+    try:
+        table = measure_case(
+            bench, f"staged by a {driver}, 1 TiB with {data_bytes / GIB:g} GiB of data, warm", pair,
+            "sparse", [FLOOR_DATA, RESILVER, RESILVER_ATOMIC])
+    finally:
+        pair.remove()
+    bench.tables["staged-sparse " + driver] = table
+    return table
+
+
+def case_staged_sparse(bench):
+    """How much memory staging takes when the disk is large."""
+    if not bench.has_row(RESILVER_ATOMIC):
+        return
+    bench.forget_pairs()
+    staged_sparse(bench, bench.folder, "journal")
+    bench.say("the same by a clone, on XFS ...")
+    with xfs_folder(bench, "staged-sparse", bench.large_bytes + GIB) as folder:
+        if folder is not None:
+            check_cloned(staged_sparse(bench, folder, "clone"))
+
+
 # --- TLS ------------------------------------------------------------------------------------------
 
 def make_certificates(folder):
@@ -323,9 +390,11 @@ CASES = {
     "s1g4": dense_case("s1g4", "one 4 KiB page in 1 % of the leaves differs"),
     "cold-same": cold_case("same", "identical disks"),
     "cold-s1": cold_case("s1", "1 % of the leaves differ", FLOOR_DIRECT, RSYNC),
+    "clone": case_clone,
     "diff": whole_case("diff", "every leaf differs"),
     "empty": whole_case("empty", "the target is empty"),
     "thin": case_thin,
     "sparse": case_sparse,
+    "staged-sparse": case_staged_sparse,
     "tls": case_tls,
 }

@@ -31,6 +31,7 @@ class Run:
     remote_cpu: float = None    # of the far end, when it ran through the stand-in for ssh
     document: dict = None       # what resilver printed
     is_equal: bool = None
+    is_replaced: bool = None    # the target is another file than before: a clone took its place
 
 
 @dataclass
@@ -186,7 +187,9 @@ def run_table(bench, pair, case, rows, is_cold=False):
                 continue
             pair.prepare(case)
             (pair.chill if is_cold else pair.warm)()
+            before = os.stat(pair.target).st_ino
             run = bench.runner.run(row, row.commands(bench, pair))
+            run.is_replaced = os.stat(pair.target).st_ino != before
             if row.form != "read":
                 run.is_equal = pair.is_equal(with_cmp=turn == 0)
                 if not run.is_equal:

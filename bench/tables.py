@@ -146,6 +146,7 @@ def rendered(bench, is_markdown):
     if bench.counted:
         parts.append(head("bytes on the wire, both ways, counted between the ends") + "\n" +
                      cells(WIRE_COLUMNS, wire_rows(bench)))
+    parts += [f"The case {case} was skipped: {why}." for case, why in bench.skipped.items()]
     rows = target_rows(bench)
     if rows:
         parts.append(head("targets") + "\n" + cells(TARGET_COLUMNS, rows, 4))
@@ -179,5 +180,6 @@ def as_json(bench):
                    for title, case, size_bytes, table, is_cold in bench.finished],
         "wire": [dict(zip(("case", "disk_gib", "different_mib", "changed_pages_mib", "wire_mib",
                            "percent"), row)) for row in wire_rows(bench)],
+        "skipped": dict(bench.skipped),
         "targets": [dict(zip(TARGET_COLUMNS, row)) for row in target_rows(bench)],
     }

@@ -10,6 +10,7 @@
  */
 #include "points/checkpoint_file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -23,9 +24,10 @@
 #include <unistd.h>
 
 #include "base/open.h"
+#include "points/durable.h"
 
 #define RECORD_NAME "checkpoint"
-#define NEW_RECORD_NAME "checkpoint.new"
+#define NEW_RECORD_NAME RECORD_NAME ".new" /* as durable_replace_at names it */
 #define DIR_SUFFIX ".resilver"
 
 #define SHA256_BYTES 32U
@@ -190,33 +192,6 @@ static int fail_io(const char *doing, const char *dir, int errnum, struct error 
     return fail(err, kind, errnum, "cannot %s the checkpoint in %s%s", doing, dir, cure);
 }
 
-/* The directory that holds this one: what is before the last slash. */
-static void parent_of(const char *dir, char out[PATH_TEXT_MAX])
-{
-    const char *slash = strrchr(dir, '/');
-
-    if (slash == NULL) {
-        (void)snprintf(out, PATH_TEXT_MAX, ".");
-    } else {
-        int count = slash == dir ? 1 : (int)(slash - dir);
-        (void)snprintf(out, PATH_TEXT_MAX, "%.*s", count, dir);
-    }
-}
-
-/* A new directory survives a power cut only when the one above it is flushed. Best effort: without
- * it a run that was interrupted starts again. */
-static void sync_parent(const char *dir)
-{
-    char parent[PATH_TEXT_MAX];
-
-    parent_of(dir, parent);
-    int fd = open_path(parent, O_RDONLY | O_DIRECTORY);
-    if (fd >= 0) {
-        (void)fsync(fd);
-        (void)close(fd);
-    }
-}
-
 /* mkdir with the directories above that are missing, all of them ours alone. Returns 0 or an errno.
  */
 static int make_dirs(const char *dir)
@@ -238,7 +213,11 @@ static int make_dirs(const char *dir)
     if (mkdir(path, 0700) < 0) {
         return errno == EEXIST ? 0 : errno;
     }
-    sync_parent(dir);
+    if (durable_sync_parent(dir, NULL) < 0) {
+        /* The new directory may not survive a power cut: a run that was interrupted then starts
+         * again, which is no reason to do without. */
+        return 0;
+    }
     return 0;
 }
 
@@ -363,54 +342,19 @@ int checkpoint_file_load(const char *dir, struct span buffer, size_t *out_len_by
 
 /* --- save ----------------------------------------------------------------------------------- */
 
-/* Returns 0 or an errno. */
-static int write_all(int fd, struct const_span bytes)
-{
-    size_t written = 0;
-
-    while (written < bytes.len_bytes) {
-        ssize_t put = write(fd, bytes.at + written, bytes.len_bytes - written);
-        if (put < 0 && errno != EINTR) {
-            return errno;
-        }
-        written += put < 0 ? 0 : (size_t)put;
-    }
-    return 0;
-}
-
-/* Writes and flushes the new record. Returns 0 or an errno. */
-static int write_new(int dir_fd, struct const_span record)
-{
-    (void)unlinkat(dir_fd, NEW_RECORD_NAME, 0); /* left behind by a crash; else there is none */
-    int fd =
-        openat(dir_fd, NEW_RECORD_NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return errno;
-    }
-    int errnum = write_all(fd, record);
-    if (errnum == 0 && fsync(fd) < 0) {
-        errnum = errno;
-    }
-    (void)close(fd); /* everything that close could report was reported by fsync */
-    return errnum;
-}
-
 /* Invariant 2. Returns 0 or an errno. */
 static int replace(int dir_fd, struct const_span record)
 {
-    int errnum = write_new(dir_fd, record);
+    struct error why = {.kind = ERR_NONE};
 
-    if (errnum == 0 && renameat(dir_fd, NEW_RECORD_NAME, dir_fd, RECORD_NAME) < 0) {
-        errnum = errno;
-    }
-    if (errnum == 0 && fsync(dir_fd) < 0) {
-        return errno; /* the new record has its name; whether it keeps it after a power cut is
-                         unknown */
-    }
-    if (errnum != 0) {
+    if (durable_replace_at(dir_fd, RECORD_NAME, record, &why) < 0) {
         (void)unlinkat(dir_fd, NEW_RECORD_NAME, 0); /* best effort */
+        assert(why.errnum != 0);                    /* 0 would mean that the record was replaced */
+        return why.errnum;
     }
-    return errnum;
+    /* If this fails the new record has its name; whether it keeps it after a power cut is unknown.
+     */
+    return fsync(dir_fd) < 0 ? errno : 0;
 }
 
 /* Opens the directory, and makes it if there is none. */

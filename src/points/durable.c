@@ -46,7 +46,7 @@ static void parent_of(const char *path, char out[PATH_TEXT_MAX])
     }
 }
 
-static int sync_parent(const char *path, struct error *err)
+int durable_sync_parent(const char *path, struct error *err)
 {
     char parent[PATH_TEXT_MAX];
 
@@ -103,7 +103,7 @@ static int make_one(const char *path, struct error *err)
     if (mkdir(path, 0700) < 0 && errno != EEXIST) {
         return fail_io("make the directory", path, err);
     }
-    return sync_parent(path, err);
+    return durable_sync_parent(path, err);
 }
 
 int durable_make_dir(const char *path, struct error *err)
@@ -146,20 +146,20 @@ static int write_all(int fd, struct const_span bytes, const char *path, struct e
     return 0;
 }
 
-int durable_write(const char *path, struct const_span bytes, struct error *err)
+int durable_replace_at(int dir_fd, const char *name, struct const_span bytes, struct error *err)
 {
     char aside[PATH_TEXT_MAX];
 
-    int used = snprintf(aside, sizeof aside, "%s.new", path);
+    int used = snprintf(aside, sizeof aside, "%s.new", name);
     if (used < 0 || used >= (int)sizeof aside) {
-        return fail(err, ERR_USAGE, 0, "the path %s is too long", path);
+        return fail(err, ERR_USAGE, 0, "the path %s is too long", name);
     }
     FAILPOINT("durable.write.before");
-    if (unlink(aside) < 0 && errno != ENOENT) { /* of a run that was killed */
+    if (unlinkat(dir_fd, aside, 0) < 0 && errno != ENOENT) { /* of a run that was killed */
         return fail_io("remove", aside, err);
     }
     CLEANUP(fd_close)
-    int fd = open_at(AT_FDCWD, aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    int fd = open_at(dir_fd, aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (fd < 0) {
         return fail_io("make", aside, err);
     }
@@ -170,11 +170,16 @@ int durable_write(const char *path, struct const_span bytes, struct error *err)
         return fail_io("flush", aside, err);
     }
     FAILPOINT("durable.write.aside");
-    if (rename(aside, path) < 0) {
+    if (renameat(dir_fd, aside, dir_fd, name) < 0) {
         return fail_io("rename", aside, err);
     }
     FAILPOINT("durable.write.renamed");
-    if (sync_parent(path, err) < 0) {
+    return 0;
+}
+
+int durable_write(const char *path, struct const_span bytes, struct error *err)
+{
+    if (durable_replace_at(AT_FDCWD, path, bytes, err) < 0 || durable_sync_parent(path, err) < 0) {
         return -1;
     }
     FAILPOINT("durable.write.after");
@@ -230,7 +235,7 @@ int durable_rename(const char *from, const char *to, struct error *err)
         return fail_io("rename", from, err);
     }
     FAILPOINT("durable.rename.renamed");
-    if (sync_parent(to, err) < 0 || sync_parent(from, err) < 0) {
+    if (durable_sync_parent(to, err) < 0 || durable_sync_parent(from, err) < 0) {
         return -1;
     }
     FAILPOINT("durable.rename.after");
@@ -243,7 +248,7 @@ int durable_link(const char *from, const char *to, struct error *err)
     if (link(from, to) < 0 && errno != EEXIST) {
         return fail_io("link", from, err);
     }
-    if (sync_parent(to, err) < 0) {
+    if (durable_sync_parent(to, err) < 0) {
         return -1;
     }
     FAILPOINT("durable.link.after");
@@ -269,7 +274,7 @@ int durable_remove(const char *path, struct error *err)
         return fail_io("remove", path, err);
     }
     /* Also when it was gone already: whoever removed it may not have come to this. */
-    if (sync_parent(path, err) < 0) {
+    if (durable_sync_parent(path, err) < 0) {
         return -1;
     }
     FAILPOINT("durable.remove.after");

@@ -27,6 +27,12 @@ MUST_CHECK int durable_check_dir(const char *path, struct error *err);
  * flushed, renamed. */
 MUST_CHECK int durable_write(const char *path, struct const_span bytes, struct error *err);
 
+/* durable_replace_at - all of durable_write but the flush of the directory, which is left to the
+ * caller: the name is not durable before it. `name` is below dir_fd, as for openat(2). NAME.new may
+ * stay behind after a failure. */
+MUST_CHECK int durable_replace_at(int dir_fd, const char *name, struct const_span bytes,
+                                  struct error *err);
+
 /* durable_read - a whole file of at most buffer.len_bytes; *out_len_bytes. *out_exists false: there
  * is none, which is no error. A longer one is ERR_WRONG_STATE. */
 MUST_CHECK int durable_read(const char *path, struct span buffer, size_t *out_len_bytes,
@@ -43,6 +49,9 @@ MUST_CHECK int durable_remove(const char *path, struct error *err);
 
 /* durable_remove_tree - a directory of files (one level, no directories in it). */
 MUST_CHECK int durable_remove_tree(const char *path, struct error *err);
+
+/* durable_sync_parent - the directory that holds this name: what was made or removed in it. */
+MUST_CHECK int durable_sync_parent(const char *path, struct error *err);
 
 /* durable_sync - a file's content and size. */
 MUST_CHECK int durable_sync(const char *path, struct error *err);

@@ -92,6 +92,23 @@ static void a_file_is_flushed_before_it_has_its_name_and_its_directory_after(voi
     expect_seen(1, "/a");
 }
 
+/* As a checkpoint is written: its directory is open, and is flushed by whoever opened it. */
+static void a_file_below_an_open_directory_is_replaced_and_its_name_left_to_flush(void **state)
+{
+    (void)state;
+    make_file("/a/file");
+    int fd = open(path(0, "/a"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(
+        durable_replace_at(fd, "file", (struct const_span){(const uint8_t *)"yz", 2}, NULL), 0);
+    (void)close(fd);
+    assert_int_equal(seen_count, 1);
+    expect_seen(0, "/a/file.new");
+    struct stat status;
+    assert_int_equal(stat(path(0, "/a/file"), &status), 0);
+    assert_int_equal(status.st_size, 2);
+}
+
 static void of_a_name_that_moves_both_directories_are_flushed(void **state)
 {
     (void)state;
@@ -164,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(a_file_is_flushed_before_it_has_its_name_and_its_directory_after),
+        TEST(a_file_below_an_open_directory_is_replaced_and_its_name_left_to_flush),
         TEST(of_a_name_that_moves_both_directories_are_flushed),
         TEST(the_directory_of_a_second_name_is_flushed_also_if_it_is_there_already),
         TEST(where_something_is_removed_is_flushed_also_if_it_was_gone),

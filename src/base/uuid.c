@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+const struct uuid uuid_nil = {{0}};
+
 bool uuid_is_nil(const struct uuid *uuid)
 {
     return span_is_zero((struct const_span){uuid->bytes, UUID_BYTES});

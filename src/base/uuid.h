@@ -20,6 +20,8 @@ struct uuid {
     uint8_t bytes[UUID_BYTES];
 };
 
+extern const struct uuid uuid_nil;
+
 bool uuid_is_nil(const struct uuid *uuid);
 bool uuid_equal(const struct uuid *a, const struct uuid *b);
 

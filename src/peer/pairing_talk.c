@@ -114,7 +114,7 @@ static int send_json(const struct pairings_config *config, struct link *link, js
 static json_t *receive_json(const struct pairings_config *config, struct link *link,
                             uint64_t deadline_ns, struct error *err)
 {
-    uint8_t buffer[PAIRING_MESSAGE_MAX];
+    uint8_t buffer[PAIRING_MESSAGE_MAX] = {0};
     size_t len_bytes = 0;
 
     if (stream_receive(link, (struct span){buffer, sizeof buffer}, config->env, deadline_ns,
@@ -264,7 +264,7 @@ int pairing_meet(const struct pairings_config *config, struct link *link, bool i
                  uint64_t deadline_ns, struct pairing_meeting *out, struct error *err)
 {
     struct pairing_meeting made = {.code = ""};
-    uint8_t nonce[NONCE_BYTES];
+    uint8_t nonce[NONCE_BYTES] = {0};
 
     if (memcmp(link->fingerprint, config->identity->fingerprint, FINGERPRINT_BYTES) == 0) {
         return fail(err, ERR_PEER, 0, "%s: this host itself answers there", link->peer);

@@ -103,7 +103,7 @@ int stream_send(struct link *link, struct const_span message, const struct env *
 int stream_receive(struct link *link, struct span buffer, const struct env *env,
                    uint64_t deadline_ns, size_t *out_len_bytes, struct error *err)
 {
-    uint8_t length[LENGTH_BYTES];
+    uint8_t length[LENGTH_BYTES] = {0};
 
     if (receive_all(link, (struct span){length, sizeof length}, env, deadline_ns, err) < 0) {
         return -1;

@@ -605,7 +605,7 @@ static void stop_session(struct service *service, struct service_job *job, enum 
     assert(job->phase == PHASE_AT_WORK);
     end_stop_job(service, job); /* an earlier stop of another kind: this one counts */
     job->stop = stop;
-    job->stop_job = stop_job == NULL ? (struct uuid){{0}} : stop_job->row.id;
+    job->stop_job = stop_job == NULL ? uuid_nil : stop_job->row.id;
     job->row.state = stop == STOP_CANCEL ? JOB_SHUTTING_DOWN : JOB_RUNNING;
     job->row.changed_us = service_now(service);
     set_status(job, stop == STOP_CANCEL ? "being cancelled" : "being suspended");

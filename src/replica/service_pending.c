@@ -25,7 +25,7 @@ static void reply(const struct service_asker *asker, const struct service_reply 
 
 static struct uuid job_or_nil(const struct uuid *job)
 {
-    return job == NULL ? (struct uuid){{0}} : *job;
+    return job == NULL ? uuid_nil : *job;
 }
 
 void service_reply_done(const struct service_asker *asker, const struct uuid *job)

@@ -196,37 +196,38 @@ static int configure(struct store *store, struct error *err)
                          err);
 }
 
-static void store_closep(struct store **store)
+static int open_database(struct store *store, struct error *err)
 {
-    store_close(*store);
-    *store = NULL;
-}
-
-int store_open(const char *path, struct store **out, struct error *err)
-{
-    CLEANUP(store_closep) struct store *store = calloc(1, sizeof *store);
-
-    if (store == NULL) {
-        return fail(err, ERR_LIMIT, ENOMEM, "out of memory for the state");
-    }
-    if (strlen(path) >= sizeof store->path) {
-        return fail(err, ERR_USAGE, 0, "the path of the state database is too long");
-    }
-    (void)snprintf(store->path, sizeof store->path, "%s", path);
-    if (make_file(path, err) < 0 || check_file(path, err) < 0) {
+    if (make_file(store->path, err) < 0 || check_file(store->path, err) < 0) {
         return -1;
     }
-    int result = sqlite3_open_v2(path, &store->database,
+    int result = sqlite3_open_v2(store->path, &store->database,
                                  SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
                                      SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE,
                                  NULL);
     if (result != SQLITE_OK) {
         return store_fail(store, result, "opening", err);
     }
-    if (configure(store, err) < 0 || bring_up_to_date(store, err) < 0) {
+    return configure(store, err) < 0 ? -1 : bring_up_to_date(store, err);
+}
+
+int store_open(const char *path, struct store **out, struct error *err)
+{
+    struct store *store = NULL;
+
+    if (strlen(path) >= sizeof store->path) {
+        return fail(err, ERR_USAGE, 0, "the path of the state database is too long");
+    }
+    store = calloc(1, sizeof *store);
+    if (store == NULL) {
+        return fail(err, ERR_LIMIT, ENOMEM, "out of memory for the state");
+    }
+    (void)snprintf(store->path, sizeof store->path, "%s", path);
+    if (open_database(store, err) < 0) {
+        store_close(store);
         return -1;
     }
-    *out = TAKE(store);
+    *out = store;
     return 0;
 }
 

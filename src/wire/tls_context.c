@@ -224,21 +224,10 @@ static int set_rules(SSL_CTX *rules, struct error *err)
     return 0;
 }
 
-static void tls_context_freep(struct tls_context **context)
+/* Our certificate and key, and all rules but who may be at the other end. */
+static int fill_context(struct tls_context *context, const char *cert, const char *key,
+                        bool is_server, struct error *err)
 {
-    tls_context_free(*context);
-    *context = NULL;
-}
-
-/* A context with our certificate and key, and all rules but who may be at the other end. */
-static int make_context(const char *cert, const char *key, bool is_server, struct tls_context **out,
-                        struct error *err)
-{
-    CLEANUP(tls_context_freep) struct tls_context *context = calloc(1, sizeof *context);
-
-    if (context == NULL) {
-        return fail(err, ERR_LIMIT, ENOMEM, "cannot keep the TLS settings");
-    }
     context->is_server = is_server;
     context->handshake_timeout_ns = HANDSHAKE_TIMEOUT_S * NS_PER_S;
     context->rekey_after_bytes = TLS_REKEY_BYTES;
@@ -246,40 +235,46 @@ static int make_context(const char *cert, const char *key, bool is_server, struc
     if (context->rules == NULL) {
         return fail(err, ERR_LIMIT, 0, "OpenSSL does not start: %s", tls_refusal_reason());
     }
-    if (set_rules(context->rules, err) < 0 || load_certificate(context->rules, cert, err) < 0 ||
-        load_key(context->rules, key, cert, err) < 0) {
+    if (set_rules(context->rules, err) < 0 || load_certificate(context->rules, cert, err) < 0) {
         return -1;
     }
-    *out = TAKE(context);
-    return 0;
+    return load_key(context->rules, key, cert, err);
 }
 
-int tls_context_new(const struct tls_files *files, bool is_server, struct tls_context **out,
-                    struct error *err)
+/* The peer must be whom this authority signed. */
+static int fill_ca(struct tls_context *context, const struct tls_files *files, bool is_server,
+                   struct error *err)
 {
-    CLEANUP(tls_context_freep) struct tls_context *context = NULL;
-
-    if (make_context(files->cert, files->key, is_server, &context, err) < 0 ||
+    if (fill_context(context, files->cert, files->key, is_server, err) < 0 ||
         check_certificate(SSL_CTX_get0_certificate(context->rules), files->cert, is_server, err) <
             0 ||
         load_ca(context->rules, files->ca, err) < 0) {
         return -1;
     }
     (void)snprintf(context->ca_path, sizeof context->ca_path, "%s", files->ca);
-    *out = TAKE(context);
     return 0;
 }
 
-int tls_context_new_pinned(const char *cert, const char *key, bool is_server,
-                           const char *const *protocols, size_t protocol_count,
-                           struct tls_context **out, struct error *err)
+int tls_context_new(const struct tls_files *files, bool is_server, struct tls_context **out,
+                    struct error *err)
 {
-    CLEANUP(tls_context_freep) struct tls_context *context = NULL;
+    struct tls_context *context = calloc(1, sizeof *context);
 
-    assert(is_server == (protocol_count > 0));
-    if (make_context(cert, key, is_server, &context, err) < 0) {
+    if (context == NULL) {
+        return fail(err, ERR_LIMIT, ENOMEM, "cannot keep the TLS settings");
+    }
+    if (fill_ca(context, files, is_server, err) < 0) {
+        tls_context_free(context);
         return -1;
     }
+    *out = context;
+    return 0;
+}
+
+/* The peer must be whom its certificate's fingerprint says; the caller compares. */
+static void fill_pinned(struct tls_context *context, const char *const *protocols,
+                        size_t protocol_count)
+{
     context->is_pinned = true;
     for (size_t i = 0; i < protocol_count; i++) {
         size_t len_bytes = strlen(protocols[i]);
@@ -290,7 +285,24 @@ int tls_context_new_pinned(const char *cert, const char *key, bool is_server,
         context->protocols_len += len_bytes;
     }
     tls_pin_set_rules(context);
-    *out = TAKE(context);
+}
+
+int tls_context_new_pinned(const char *cert, const char *key, bool is_server,
+                           const char *const *protocols, size_t protocol_count,
+                           struct tls_context **out, struct error *err)
+{
+    struct tls_context *context = calloc(1, sizeof *context);
+
+    assert(is_server == (protocol_count > 0));
+    if (context == NULL) {
+        return fail(err, ERR_LIMIT, ENOMEM, "cannot keep the TLS settings");
+    }
+    if (fill_context(context, cert, key, is_server, err) < 0) {
+        tls_context_free(context);
+        return -1;
+    }
+    fill_pinned(context, protocols, protocol_count);
+    *out = context;
     return 0;
 }
 

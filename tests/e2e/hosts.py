@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import urllib.parse
 import uuid
 
@@ -232,6 +233,69 @@ def pair(asking, waiting):
     waiting.post("/v1/pairings/%s/confirm" % window["id"], {"code": code})
     asking.post("/v1/pairings/%s/confirm" % asked["id"], {"code": code})
     lib.wait_until(lambda: is_done(asking, asked) and is_done(waiting, window), "the pairing")
+
+
+class Line:
+    """The line to a host's replication port: may be cut, and mended."""
+
+    def __init__(self, port):
+        self.target = port
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.is_cut = False
+        self.lock = threading.Lock()
+        self.sockets = set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+                with self.lock:
+                    if self.is_cut:
+                        near.close()
+                        continue
+                far = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                if self.listener.fileno() < 0:
+                    return
+                near.close()
+                continue
+            with self.lock:
+                self.sockets |= {near, far}
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._relay, args=(one, other), daemon=True).start()
+
+    def _relay(self, one, other):
+        try:
+            while data := one.recv(65536):
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._drop(one, other)
+
+    def _drop(self, *sockets):
+        with self.lock:
+            self.sockets -= set(sockets)
+        for each in sockets:
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            each.close()
+
+    def cut(self):
+        with self.lock:
+            self.is_cut = True
+            sockets = list(self.sockets)
+        self._drop(*sockets)
+
+    def mend(self):
+        self.is_cut = False
+
+    def close(self):
+        self.listener.close()
+        self.cut()
 
 
 class HostsCase(lib.Case):

@@ -16,6 +16,7 @@
 #define HEALTH_EVERY_US (60 * US_PER_S)
 #define STEP_EVERY_NS (60 * NS_PER_S)
 #define SAVE_AGAIN_NS NS_PER_S
+#define WINDOW_AHEAD_MAX_US (48 * 3600 * US_PER_S) /* a day, and whatever summer time does */
 
 int64_t service_now(const struct service *service)
 {
@@ -105,6 +106,14 @@ static int load_rows(struct service *service, struct error *err)
  * database that was restored from a backup) must not say "resynchronizing" for ever. */
 static void settle(struct service *service)
 {
+    for (uint32_t i = 0; i < service->job_count; i++) {
+        struct service_job *job = service->jobs[i];
+        if (job->phase != PHASE_ENDED &&
+            service_find_relationship(service, &job->row.vm, job->row.hop) == NULL) {
+            service_end_job(service, job, JOB_TERMINATED, NULL); /* it was removed, and the job not
+                                                                  */
+        }
+    }
     for (uint32_t i = 0; i < service->relationship_count; i++) {
         struct service_relationship *at = service->relationships[i];
         if (!role_is_source(at->row.role) ||
@@ -180,29 +189,90 @@ void service_free(struct service *service)
 
 /* --- steps ----------------------------------------------------------------------------------- */
 
+static enum job_type resync_type(const struct service_relationship *at)
+{
+    return at->row.hop == 0 ? JOB_RESYNC : JOB_RESYNC_EXTENDED;
+}
+
+enum return_value service_value_of(const struct error *err)
+{
+    return err->kind == ERR_LIMIT ? RETURN_OUT_OF_MEMORY : RETURN_FAILED;
+}
+
+static void make_automatic(struct service *service, struct service_relationship *at,
+                           int64_t when_us)
+{
+    struct service_job *job = NULL;
+    struct error err = {0};
+
+    if (service_make_job(service, at, resync_type(at), "automatic", when_us, &job, &err) < 0) {
+        log_event(LOG_LEVEL_ERROR, {"event", "automatic resync not planned"},
+                  {"vm", at->row.vm_name}, {"error", err.message});
+    }
+}
+
+static bool wants_automatic(const struct service *service, const struct service_relationship *at)
+{
+    return role_is_source(at->row.role) && at->row.state == STATE_WAITING_RESYNC &&
+           at->row.settings.is_auto_resync_enabled &&
+           service_open_job(service, &at->row.vm, at->row.hop) == NULL;
+}
+
+static int64_t next_window(const struct service_relationship *at, int64_t now_us)
+{
+    return policy_next_window(now_us, at->row.settings.auto_start_minute,
+                              at->row.settings.auto_end_minute);
+}
+
+void service_plan_next_window(struct service *service, struct service_relationship *at)
+{
+    if (wants_automatic(service, at)) {
+        make_automatic(service, at, next_window(at, service_now(service)));
+    }
+}
+
+/* A window is never farther away than that: one that is was planned by a clock that has been set
+ * back since. */
+static void plan_again(struct service *service, struct service_relationship *at, int64_t now_us)
+{
+    struct service_job *job = service_open_job(service, &at->row.vm, at->row.hop);
+
+    if (job != NULL && job->phase == PHASE_WAITING && strcmp(job->row.owner, "automatic") == 0 &&
+        job->row.scheduled_us > now_us + WINDOW_AHEAD_MAX_US) {
+        job->row.scheduled_us = next_window(at, now_us);
+        service_keep_job(service, job);
+    }
+}
+
 /* In the window a resynchronization that is required starts by itself; outside it is set for the
  * next. */
 static void plan_automatic(struct service *service, struct service_relationship *at, int64_t now_us)
 {
     const struct relationship_settings *settings = &at->row.settings;
-    struct service_job *job = NULL;
-    struct error err = {0};
 
-    if (!role_is_source(at->row.role) || at->row.state != STATE_WAITING_RESYNC ||
-        !settings->is_auto_resync_enabled ||
-        service_open_job(service, &at->row.vm, at->row.hop) != NULL) {
+    /* One that a person began and that waits for its peer's answer goes first. */
+    if (!wants_automatic(service, at) || service_is_pending(service, &at->row.vm)) {
         return;
     }
     bool is_now =
         policy_is_in_window(now_us, settings->auto_start_minute, settings->auto_end_minute);
-    int64_t when_us =
-        is_now ? 0
-               : policy_next_window(now_us, settings->auto_start_minute, settings->auto_end_minute);
-    enum job_type type = at->row.hop == 0 ? JOB_RESYNC : JOB_RESYNC_EXTENDED;
-    if (service_make_job(service, at, type, "automatic", when_us, &job, &err) < 0) {
-        log_event(LOG_LEVEL_ERROR, {"event", "automatic resync not planned"},
-                  {"vm", at->row.vm_name}, {"error", err.message});
+    make_automatic(service, at, is_now ? 0 : next_window(at, now_us));
+}
+
+static bool has_unsaved(const struct service *service)
+{
+    for (uint32_t i = 0; i < service->relationship_count; i++) {
+        if (service->relationships[i]->is_unsaved ||
+            service->relationships[i]->has_unsaved_statistics) {
+            return true;
+        }
     }
+    for (uint32_t i = 0; i < service->job_count; i++) {
+        if (service->jobs[i]->is_unsaved) {
+            return true;
+        }
+    }
+    return false;
 }
 
 uint64_t service_step(struct service *service)
@@ -218,6 +288,7 @@ uint64_t service_step(struct service *service)
     service_save_rest(service);
     service_turn_intervals(service);
     for (uint32_t i = 0; i < service->relationship_count; i++) {
+        plan_again(service, service->relationships[i], now_us);
         plan_automatic(service, service->relationships[i], now_us);
         if (is_health_due) {
             service_refresh_health(service, service->relationships[i]);
@@ -227,7 +298,8 @@ uint64_t service_step(struct service *service)
     service_forget_ended(service);
     service_start_due(service);
 
-    uint64_t latest_ns = env_now_ns(service->config.env) + STEP_EVERY_NS;
+    uint64_t wait_ns = has_unsaved(service) ? SAVE_AGAIN_NS : STEP_EVERY_NS;
+    uint64_t latest_ns = env_now_ns(service->config.env) + wait_ns;
     uint64_t job_ns = service_next_job_ns(service);
     return job_ns < latest_ns ? job_ns : latest_ns;
 }

@@ -104,6 +104,13 @@ struct service {
 /* --- service.c: finding ---------------------------------------------------------------------- */
 
 int64_t service_now(const struct service *service);
+
+/* What a failed call of ours means to a caller. */
+enum return_value service_value_of(const struct error *err);
+
+/* service_plan_next_window - an automatic resync that was just cancelled, or failed for good, is
+ * not begun again in the window that now is: the next one is soon enough. */
+void service_plan_next_window(struct service *service, struct service_relationship *at);
 struct service_relationship *service_find_relationship(const struct service *service,
                                                        const struct uuid *vm, uint8_t hop);
 
@@ -136,6 +143,12 @@ MUST_CHECK int service_save_job(struct service *service, struct service_job *job
 
 /* An event's way: saved now or later. */
 void service_keep_relationship(struct service *service, struct service_relationship *at);
+
+/* service_replace_relationship - *row, saved, takes the place of what was there; takes what row
+ * owns on success, and changes nothing on failure. */
+MUST_CHECK int service_replace_relationship(struct service *service,
+                                            struct service_relationship *at,
+                                            struct relationship_row *row, struct error *err);
 void service_keep_job(struct service *service, struct service_job *job);
 void service_save_rest(struct service *service); /* what could not be saved before */
 void service_tell_job(const struct service *service, const struct service_job *job);

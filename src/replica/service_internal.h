@@ -91,6 +91,9 @@ struct service {
     uint32_t relationship_count;
     struct service_relationship **relationships; /* owned, each too; room for RELATIONSHIPS_MAX; by
                                                     VM and hop */
+    const struct vm **by_id;                     /* owned: the inventory's VMs by their ids */
+    uint32_t listed_count;                       /* VMs that only relationships know: */
+    uint32_t *listed; /* owned: indexes of the first relationship of each; room for all */
     uint32_t job_count;
     struct service_job **jobs; /* owned, each too; by sequence */
     uint32_t job_room;
@@ -101,8 +104,15 @@ struct service {
     int64_t health_checked_us;
 };
 
-/* --- service.c: finding ---------------------------------------------------------------------- */
+/* --- service_look.c: finding
+ * ---------------------------------------------------------------------- */
 
+/* What a failed call of ours means to a caller. */
+enum return_value service_value_of(const struct error *err);
+
+/* service_plan_next_window - an automatic resync that was just cancelled, or failed for good, is
+ * not begun again in the window that now is: the next one is soon enough. */
+void service_plan_next_window(struct service *service, struct service_relationship *at);
 struct service_relationship *service_find_relationship(const struct service *service,
                                                        const struct uuid *vm, uint8_t hop);
 
@@ -123,6 +133,12 @@ struct service_job *service_open_job(const struct service *service, const struct
 bool service_is_vm_busy(const struct service *service, const struct uuid *vm, char *out_what,
                         size_t size_bytes);
 
+/* service_sort_inventory - once, before anything is looked for. Errors: ERR_LIMIT. */
+MUST_CHECK int service_sort_inventory(struct service *service, struct error *err);
+
+/* service_list_vms - after relationships came or went: who is listed by which. */
+void service_list_vms(struct service *service);
+
 /* --- service_record.c: what is kept --------------------------------------------------------------
  */
 
@@ -135,6 +151,12 @@ MUST_CHECK int service_save_job(struct service *service, struct service_job *job
 
 /* An event's way: saved now or later. */
 void service_keep_relationship(struct service *service, struct service_relationship *at);
+
+/* service_replace_relationship - *row, saved, takes the place of what was there; takes what row
+ * owns on success, and changes nothing on failure. */
+MUST_CHECK int service_replace_relationship(struct service *service,
+                                            struct service_relationship *at,
+                                            struct relationship_row *row, struct error *err);
 void service_keep_job(struct service *service, struct service_job *job);
 void service_save_rest(struct service *service); /* what could not be saved before */
 void service_tell_job(const struct service *service, const struct service_job *job);

@@ -112,7 +112,12 @@ static void settle_loaded(struct service *service, struct service_job *job)
     if (is_stop_type(job->row.type)) {
         service_end_job(service, job, JOB_COMPLETED, NULL);
     } else if (job->row.state == JOB_SHUTTING_DOWN) {
+        struct service_relationship *at =
+            service_find_relationship(service, &job->row.vm, job->row.hop);
         service_end_job(service, job, JOB_TERMINATED, NULL);
+        if (at != NULL) {
+            service_plan_next_window(service, at);
+        }
     } else if (job->row.state == JOB_SUSPENDED) {
         job->phase = PHASE_HELD;
     } else if (job->row.started_us != 0) {
@@ -180,11 +185,14 @@ int service_load_jobs(struct service *service, struct error *err)
 void service_forget_ended(struct service *service)
 {
     int64_t oldest_us = service_now(service) - (int64_t)JOB_KEPT_S * US_PER_S;
+    /* One that ended later than now ended before the clock was set back. */
+    int64_t newest_us = service_now(service) + (int64_t)JOB_KEPT_S * US_PER_S;
     uint32_t kept = 0;
 
     for (uint32_t i = 0; i < service->job_count; i++) {
         struct service_job *job = service->jobs[i];
-        if (job->phase == PHASE_ENDED && job->row.ended_us < oldest_us && !job->is_unsaved) {
+        bool is_old = job->row.ended_us < oldest_us || job->row.ended_us > newest_us;
+        if (job->phase == PHASE_ENDED && is_old && !job->is_unsaved) {
             job_row_done(&job->row);
             free(job);
         } else {
@@ -289,6 +297,7 @@ static void fail_for_good(struct service *service, struct service_job *job,
         (void)service_move(service, at,
                            is_initial(job) ? EVENT_INITIAL_FAILED : EVENT_RESYNC_FAILED,
                            job->row.error);
+        service_plan_next_window(service, at); /* not again at once, and again, and again */
     }
 }
 
@@ -367,8 +376,9 @@ static void note_start(struct service *service, const struct service_job *job)
 static bool move_to_start(struct service *service, const struct service_job *job,
                           struct service_relationship *at)
 {
-    if (is_initial(job)) {
-        return at->row.state == STATE_WAITING_INITIAL;
+    if (is_initial(job)) { /* a daemon that was killed may have kept the job and not the state */
+        return at->row.state == STATE_WAITING_INITIAL ||
+               service_move(service, at, EVENT_START, NULL);
     }
     return at->row.state == STATE_RESYNCHRONIZING ||
            service_move(service, at, EVENT_RESYNC_BEGINS, NULL);
@@ -384,6 +394,7 @@ static void start_job(struct service *service, struct service_job *job)
     if (order == NULL) {
         return; /* it waits; the next step tries again */
     }
+    job->has_moved = false;
     if (at == NULL || !move_to_start(service, job, at)) {
         (void)fail(&err, ERR_USAGE, 0, "'%s' is in no state for this any more", job->row.vm_name);
         fail_for_good(service, job, NULL, &err);
@@ -391,13 +402,11 @@ static void start_job(struct service *service, struct service_job *job)
                0) {
         take_failure(service, job, at, &err);
     } else if (service->config.outside->start(service->config.outside->context, order, &err) < 0) {
-        job->has_moved = false;
         take_failure(service, job, at, &err);
     } else {
         bool is_first = job->row.started_us == 0;
         job->phase = PHASE_AT_WORK;
         job->has_progress = false;
-        job->has_moved = false;
         job->row.state = JOB_RUNNING;
         job->row.next_try_us = 0;
         job->row.changed_us = service_now(service);
@@ -440,9 +449,6 @@ uint64_t service_next_job_ns(const struct service *service)
         int64_t job_us = due_us(service, job, now_us);
         if (job->phase == PHASE_WAITING && job_us > now_us && job_us - now_us < wait_us) {
             wait_us = job_us - now_us;
-        }
-        if (job->is_unsaved) {
-            wait_us = wait_us < US_PER_S ? wait_us : US_PER_S;
         }
     }
     uint64_t now_ns = env_now_ns(service->config.env);
@@ -594,7 +600,11 @@ void service_session_ended(struct service *service, const struct uuid *id,
     } else {
         take_failure(service, job, at, &end->error);
     }
+    bool was_cancelled = job->stop == STOP_CANCEL;
     end_stop_job(service, job);
+    if (was_cancelled && at != NULL) {
+        service_plan_next_window(service, at);
+    }
 }
 
 /* --- what callers ask ------------------------------------------------------------------------ */
@@ -606,7 +616,8 @@ static void stop_session(struct service *service, struct service_job *job, enum 
     end_stop_job(service, job); /* an earlier stop of another kind: this one counts */
     job->stop = stop;
     job->stop_job = stop_job == NULL ? uuid_nil : stop_job->row.id;
-    job->row.state = stop == STOP_CANCEL ? JOB_SHUTTING_DOWN : JOB_RUNNING;
+    /* What was asked for outlives a kill that comes before the session's end. */
+    job->row.state = stop == STOP_CANCEL ? JOB_SHUTTING_DOWN : JOB_SUSPENDED;
     job->row.changed_us = service_now(service);
     set_status(job, stop == STOP_CANCEL ? "being cancelled" : "being suspended");
     service_keep_job(service, job);

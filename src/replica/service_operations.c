@@ -313,6 +313,7 @@ void service_finish_modify(struct service *service, const struct service_asker *
         return;
     }
     struct relationship_settings before = at->row.settings;
+    struct service_job *job = service_open_job(service, &at->row.vm, at->row.hop);
     at->row.settings = pending->row.settings;
     if (service_save_relationship(service, at, &err) < 0) {
         at->row.settings = before;
@@ -325,6 +326,10 @@ void service_finish_modify(struct service *service, const struct service_asker *
                                         .vm = &at->row.vm,
                                         .hop = at->row.hop},
                  "'%s', by %s", at->row.vm_name, asker->caller->name);
+    if (job != NULL && job->phase == PHASE_WAITING && job->row.scheduled_us != 0 &&
+        strcmp(job->row.owner, "automatic") == 0) {
+        service_cancel_job(service, job, NULL); /* the next step plans by the new window, if any */
+    }
     service_reply_done(asker, NULL);
 }
 
@@ -353,7 +358,8 @@ void service_remove(struct service *service, const struct service_asker *asker, 
     } else if (relationship_row_copy(&row, &at->row, &err) < 0) {
         service_reply_error(asker, RETURN_OUT_OF_MEMORY, &err);
     } else if (role_is_source(at->row.role) && service_find_host(service, at->row.peer) != NULL &&
-               service_find_host(service, at->row.peer)->revoked_us == 0) {
+               service_find_host(service, at->row.peer)->revoked_us == 0 &&
+               service_find_host(service, at->row.peer)->address[0] != '\0') {
         service_pend(service, asker, PENDING_REMOVE, &row, 0, at->row.peer);
     } else {
         struct pending here = {.row = row}; /* nobody is to be told */
@@ -376,12 +382,12 @@ void service_finish_remove(struct service *service, const struct service_asker *
         service_reply_error(asker, RETURN_IN_USE, &err);
         return;
     }
-    if (job != NULL) {
-        service_cancel_job(service, job, NULL);
-    }
     if (at != NULL && service_delete_relationship(service, at, &err) < 0) {
         service_reply_error(asker, RETURN_FAILED, &err);
         return;
+    }
+    if (job != NULL) { /* a kill before this: the next daemon finds a job of nothing, and ends it */
+        service_cancel_job(service, job, NULL);
     }
     service_note(service,
                  &(struct service_note){.level = LOG_LEVEL_NOTICE,
@@ -394,6 +400,20 @@ void service_finish_remove(struct service *service, const struct service_asker *
 }
 
 /* --- state changes --------------------------------------------------------------------------- */
+
+/* What follows changes several rows, and tells sessions: if the store takes nothing now, nothing of
+ * it may begin. One that fails later is saved when the store takes it again. */
+static int refuse_unsaved(struct service *service, const struct service_asker *asker,
+                          struct service_relationship *at)
+{
+    struct error err = {0};
+
+    if (store_put_relationship(service->config.store, &at->row, &err) < 0) {
+        service_reply_error(asker, service_value_of(&err), &err);
+        return -1;
+    }
+    return 0;
+}
 
 /* A job that ends when the session of another has stopped; NULL if that job has none. */
 static int make_stop_job(struct service *service, const struct service_asker *asker,
@@ -432,11 +452,15 @@ static void suspend(struct service *service, const struct service_asker *asker,
 
     if (at->row.state != STATE_RESYNCHRONIZING) {
         (void)service_move(service, at, EVENT_SUSPEND, NULL);
+        if (at->row.state == STATE_RESYNC_SUSPENDED && job != NULL &&
+            job->phase == PHASE_WAITING) { /* it was resumed, and has not had its turn yet */
+            service_suspend_job(service, job, NULL);
+        }
         service_reply_done(asker, NULL);
         return;
     }
     if (make_stop_job(service, asker, at, job, JOB_STATE_CHANGE, &stop_job, &err) < 0) {
-        service_reply_error(asker, RETURN_OUT_OF_MEMORY, &err);
+        service_reply_error(asker, service_value_of(&err), &err);
         return;
     }
     stop_id = stop_job == NULL ? stop_id : stop_job->row.id;
@@ -445,6 +469,18 @@ static void suspend(struct service *service, const struct service_asker *asker,
         service_suspend_job(service, job, stop_job);
     }
     reply_stop(asker, &stop_id);
+}
+
+/* An extended replica that was suspended while its source had new points. */
+static void catch_up(struct service *service, const struct service_relationship *at)
+{
+    const struct service_relationship *first =
+        at->row.role == RELATIONSHIP_EXTENDING ? service_find_relationship(service, &at->row.vm, 0)
+                                               : NULL;
+
+    if (first != NULL && first->row.last_apply_us > at->row.last_apply_us) {
+        service_follow(service, &at->row.vm);
+    }
 }
 
 static void resume(struct service *service, const struct service_asker *asker,
@@ -457,6 +493,7 @@ static void resume(struct service *service, const struct service_asker *asker,
 
     if (at->row.state != STATE_RESYNC_SUSPENDED) {
         (void)service_move(service, at, EVENT_RESUME, NULL);
+        catch_up(service, at);
         service_reply_done(asker, NULL);
         return;
     }
@@ -473,7 +510,7 @@ static void resume(struct service *service, const struct service_asker *asker,
             return;
         }
         if (service_make_job(service, at, type, asker->caller->name, 0, &job, &err) < 0) {
-            service_reply_error(asker, RETURN_OUT_OF_MEMORY, &err);
+            service_reply_error(asker, service_value_of(&err), &err);
             return;
         }
     } else {
@@ -481,29 +518,6 @@ static void resume(struct service *service, const struct service_asker *asker,
     }
     service_start_due(service);
     service_reply_started(asker, &job->row.id);
-}
-
-/* A person's cancel is not undone by the present window: the next one is soon enough. */
-static void plan_next_window(struct service *service, const struct service_relationship *at)
-{
-    const struct relationship_settings *settings = &at->row.settings;
-    struct service_job *job = NULL;
-    struct error err = {0};
-
-    if (!settings->is_auto_resync_enabled || at->row.state != STATE_WAITING_RESYNC) {
-        return;
-    }
-    int64_t when_us = policy_next_window(service_now(service), settings->auto_start_minute,
-                                         settings->auto_end_minute);
-    if (service_make_job(service, at, at->row.hop == 0 ? JOB_RESYNC : JOB_RESYNC_EXTENDED,
-                         "automatic", when_us, &job, &err) < 0) {
-        service_note(service,
-                     &(struct service_note){.level = LOG_LEVEL_ERROR,
-                                            .what = "automatic resync not planned",
-                                            .vm = &at->row.vm,
-                                            .hop = at->row.hop},
-                     "%s", err.message);
-    }
 }
 
 /* A resynchronization that never began has changed nothing: the relationship is what it was. */
@@ -530,7 +544,7 @@ static void cancel(struct service *service, const struct service_asker *asker,
 
     if (make_stop_job(service, asker, at, job, is_initial ? JOB_STOP_INITIAL : JOB_STOP_RESYNC,
                       &stop_job, &err) < 0) {
-        service_reply_error(asker, RETURN_OUT_OF_MEMORY, &err);
+        service_reply_error(asker, service_value_of(&err), &err);
         return;
     }
     stop_id = stop_job == NULL ? stop_id : stop_job->row.id;
@@ -542,7 +556,7 @@ static void cancel(struct service *service, const struct service_asker *asker,
         if (!has_begun && !is_initial) {
             restore_state(service, at, state_before);
         }
-        plan_next_window(service, at);
+        service_plan_next_window(service, at); /* one whose session runs: when that has ended */
     }
     reply_stop(asker, &stop_id);
 }
@@ -563,6 +577,10 @@ void service_request_state(struct service *service, const struct service_asker *
     struct service_relationship *at = NULL;
     struct error err = {0};
 
+    if (authorize(asker->caller, OPERATION_RESYNC, &err) < 0) {
+        service_reply_error(asker, RETURN_ACCESS_DENIED, &err);
+        return;
+    }
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         event = rows[i].requested == requested_state ? rows[i].event : event;
     }
@@ -575,7 +593,8 @@ void service_request_state(struct service *service, const struct service_asker *
                             &err);
         return;
     }
-    if (enter(service, asker, OPERATION_RESYNC, vm, hop, event, &at) < 0) {
+    if (enter(service, asker, OPERATION_RESYNC, vm, hop, event, &at) < 0 ||
+        refuse_unsaved(service, asker, at) < 0) {
         return;
     }
     if (event == EVENT_SUSPEND) {
@@ -619,7 +638,7 @@ static void suspend_job(struct service *service, const struct service_asker *ask
         return;
     }
     if (make_stop_job(service, asker, at, job, JOB_STATE_CHANGE, &stop_job, &err) < 0) {
-        service_reply_error(asker, RETURN_OUT_OF_MEMORY, &err);
+        service_reply_error(asker, service_value_of(&err), &err);
         return;
     }
     stop_id = stop_job == NULL ? stop_id : stop_job->row.id;
@@ -686,6 +705,9 @@ void service_request_job_state(struct service *service, const struct service_ask
     }
     if (value != RETURN_DONE) {
         service_reply_error(asker, value, &err);
+        return;
+    }
+    if (refuse_unsaved(service, asker, at) < 0) {
         return;
     }
     switch (requested_state) {

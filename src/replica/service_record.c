@@ -57,6 +57,21 @@ int service_save_job(struct service *service, struct service_job *job, struct er
     return 0;
 }
 
+int service_replace_relationship(struct service *service, struct service_relationship *at,
+                                 struct relationship_row *row, struct error *err)
+{
+    assert(uuid_equal(&row->vm, &at->row.vm) && row->hop == at->row.hop);
+    if (store_put_relationship(service->config.store, row, err) < 0) {
+        return -1;
+    }
+    relationship_row_done(&at->row);
+    at->row = *row;
+    *row = (struct relationship_row){0};
+    at->is_unsaved = false;
+    tell_relationship(service, &at->row);
+    return 0;
+}
+
 static void log_unsaved(const char *what, const struct error *err)
 {
     log_event(LOG_LEVEL_ERROR, {"event", "state not saved, will be tried again"}, {"what", what},
@@ -147,6 +162,7 @@ int service_insert_relationship(struct service *service, const struct relationsh
         return -1;
     }
     place_relationship(service, at);
+    service_list_vms(service);
     return 0;
 }
 
@@ -167,6 +183,7 @@ int service_delete_relationship(struct service *service, struct service_relation
             (service->relationship_count - index - 1) * sizeof(struct service_relationship *));
     service->relationship_count--;
     free_relationship(at);
+    service_list_vms(service);
     tell_relationship(service, &key);
     return 0;
 }

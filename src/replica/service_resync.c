@@ -95,10 +95,19 @@ static int check_source(const struct service *service, const struct service_vm *
     return 0;
 }
 
+/* The sizes that were seen are known from now on. */
+static void keep_sizes(struct service_relationship *at, const struct relationship_row *seen)
+{
+    for (uint32_t i = 0; i < at->row.disk_count && at->row.disk_count == seen->disk_count; i++) {
+        at->row.disks[i].size_bytes = seen->disks[i].size_bytes;
+    }
+}
+
 /* A new job, and the relationship waits for it: both, or neither. */
 static int make_job(struct service *service, struct service_relationship *at,
                     enum relationship_event event, enum job_type type, const char *owner,
-                    int64_t start_us, struct service_job **out, struct error *err)
+                    int64_t start_us, const struct relationship_row *seen, struct service_job **out,
+                    struct error *err)
 {
     struct relationship_verdict verdict = relationship_judge(at->row.role, at->row.state, event);
 
@@ -106,25 +115,23 @@ static int make_job(struct service *service, struct service_relationship *at,
     if (service_make_job(service, at, type, owner, start_us, out, err) < 0) {
         return -1;
     }
+    if (seen != NULL) {
+        keep_sizes(at, seen);
+    }
     /* If this is not saved the relationship is behind its job, which moves it when it starts. */
     (void)service_move(service, at, event, NULL);
     return 0;
 }
 
-static enum return_value value_of(const struct error *err)
-{
-    return err->kind == ERR_LIMIT ? RETURN_OUT_OF_MEMORY : RETURN_FAILED;
-}
-
 static void reply_made(struct service *service, const struct service_asker *asker,
                        struct service_relationship *at, enum relationship_event event,
-                       enum job_type type, int64_t start_us)
+                       enum job_type type, int64_t start_us, const struct relationship_row *seen)
 {
     struct service_job *job = NULL;
     struct error err = {0};
 
-    if (make_job(service, at, event, type, asker->caller->name, start_us, &job, &err) < 0) {
-        service_reply_error(asker, value_of(&err), &err);
+    if (make_job(service, at, event, type, asker->caller->name, start_us, seen, &job, &err) < 0) {
+        service_reply_error(asker, service_value_of(&err), &err);
         return;
     }
     service_start_due(service);
@@ -145,58 +152,6 @@ static void pend(struct service *service, const struct service_asker *asker, enu
     service_pend(service, asker, kind, &row, (uint16_t)type, at->row.peer);
 }
 
-/* The sizes that were seen are known from now on. */
-static void keep_sizes(struct service_relationship *at, const struct relationship_row *seen)
-{
-    for (uint32_t i = 0; i < at->row.disk_count && at->row.disk_count == seen->disk_count; i++) {
-        at->row.disks[i].size_bytes = seen->disks[i].size_bytes;
-    }
-}
-
-/* The peer agreed; but time has passed. */
-static void finish(struct service *service, const struct service_asker *asker,
-                   struct pending *pending, enum relationship_event event)
-{
-    struct service_relationship *at =
-        service_find_relationship(service, &pending->row.vm, pending->row.hop);
-    struct error err = {0};
-
-    if (at == NULL) {
-        (void)fail(&err, ERR_WRONG_STATE, 0, "the relationship of '%s' was removed meanwhile",
-                   pending->row.vm_name);
-        service_reply_error(asker, RETURN_INVALID_STATE, &err);
-        return;
-    }
-    struct relationship_verdict verdict = relationship_judge(at->row.role, at->row.state, event);
-    if (verdict.value != RETURN_DONE) {
-        (void)relationship_refuse(&at->row, event, &err);
-        service_reply_error(asker, verdict.value, &err);
-        return;
-    }
-    keep_sizes(at, &pending->row);
-    reply_made(service, asker, at, event, (enum job_type)pending->job_type, 0);
-}
-
-void service_finish_resync(struct service *service, const struct service_asker *asker,
-                           struct pending *pending)
-{
-    finish(service, asker, pending, EVENT_RESYNC);
-}
-
-void service_finish_start(struct service *service, const struct service_asker *asker,
-                          struct pending *pending)
-{
-    finish(service, asker, pending, EVENT_START);
-}
-
-/* --- Resynchronize ------------------------------------------------------------------------------
- */
-
-static bool names_this_host(const struct service *service, const char *text)
-{
-    return strcasecmp(text, service->config.host_name) == 0;
-}
-
 /* There is a job already: one that waits for its time gets another, one that is held goes on. */
 static void resync_open(struct service *service, const struct service_asker *asker,
                         struct service_job *job, int64_t start_us)
@@ -205,6 +160,10 @@ static void resync_open(struct service *service, const struct service_asker *ask
     struct error err = {0};
 
     if (job->phase == PHASE_HELD) {
+        if (store_put_job(service->config.store, &job->row, &err) < 0) {
+            service_reply_error(asker, service_value_of(&err), &err);
+            return; /* what cannot be saved does not happen */
+        }
         service_resume_job(service, job);
         job->row.scheduled_us = start_us;
         service_keep_job(service, job);
@@ -231,6 +190,54 @@ static void resync_open(struct service *service, const struct service_asker *ask
     service_reply_done(asker, &job->row.id);
 }
 
+/* The peer agreed; but time has passed. */
+static void finish(struct service *service, const struct service_asker *asker,
+                   struct pending *pending, enum relationship_event event)
+{
+    struct service_relationship *at =
+        service_find_relationship(service, &pending->row.vm, pending->row.hop);
+    struct error err = {0};
+
+    if (at == NULL) {
+        (void)fail(&err, ERR_WRONG_STATE, 0, "the relationship of '%s' was removed meanwhile",
+                   pending->row.vm_name);
+        service_reply_error(asker, RETURN_INVALID_STATE, &err);
+        return;
+    }
+    struct relationship_verdict verdict = relationship_judge(at->row.role, at->row.state, event);
+    if (verdict.value != RETURN_DONE) {
+        (void)relationship_refuse(&at->row, event, &err);
+        service_reply_error(asker, verdict.value, &err);
+        return;
+    }
+    struct service_job *job = service_open_job(service, &at->row.vm, at->row.hop);
+    if (job != NULL) { /* one was made meanwhile: a relationship has one at most */
+        resync_open(service, asker, job, 0);
+        return;
+    }
+    reply_made(service, asker, at, event, (enum job_type)pending->job_type, 0, &pending->row);
+}
+
+void service_finish_resync(struct service *service, const struct service_asker *asker,
+                           struct pending *pending)
+{
+    finish(service, asker, pending, EVENT_RESYNC);
+}
+
+void service_finish_start(struct service *service, const struct service_asker *asker,
+                          struct pending *pending)
+{
+    finish(service, asker, pending, EVENT_START);
+}
+
+/* --- Resynchronize ------------------------------------------------------------------------------
+ */
+
+static bool names_this_host(const struct service *service, const char *text)
+{
+    return strcasecmp(text, service->config.host_name) == 0;
+}
+
 static void resync_anew(struct service *service, const struct service_asker *asker,
                         const struct service_vm *vm, struct service_relationship *at,
                         int64_t start_us)
@@ -247,7 +254,7 @@ static void resync_anew(struct service *service, const struct service_asker *ask
     } else if (check_source(service, vm, &at->row, &value, &err) < 0) {
         service_reply_error(asker, value, &err);
     } else if (start_us != 0) {
-        reply_made(service, asker, at, EVENT_RESYNC, type, start_us);
+        reply_made(service, asker, at, EVENT_RESYNC, type, start_us, NULL);
     } else {
         pend(service, asker, PENDING_RESYNC, at, type);
     }
@@ -330,7 +337,7 @@ void service_start(struct service *service, const struct service_asker *asker, c
     if (value != RETURN_DONE) {
         service_reply_error(asker, value, &err);
     } else if (start_us != 0) {
-        reply_made(service, asker, at, EVENT_START, type, start_us);
+        reply_made(service, asker, at, EVENT_START, type, start_us, NULL);
     } else {
         pend(service, asker, PENDING_START, at, type);
     }

@@ -108,12 +108,12 @@ static int check_size(const struct service_relationship *at, const char *name, u
     const struct relationship_disk *disk = find_disk(&at->row, name);
 
     if (disk == NULL) {
-        return fail(err, ERR_WRONG_STATE, 0, "'%s' has no disk '%.128s' in its replica",
-                    at->row.vm_name, name);
+        return fail(err, ERR_USAGE, 0, "'%s' has no disk '%.128s' in its replica", at->row.vm_name,
+                    name);
     }
     if (at->row.state != STATE_WAITING_INITIAL && disk->size_bytes != 0 && size_bytes != 0 &&
         disk->size_bytes != size_bytes) {
-        return fail(err, ERR_WRONG_STATE, 0,
+        return fail(err, ERR_USAGE, 0,
                     "disk '%s' of '%s' has %llu bytes here and %llu there: make both the same, "
                     "then try again",
                     name, at->row.vm_name, (unsigned long long)disk->size_bytes,
@@ -152,6 +152,7 @@ static int fill_offered(const struct service *service, const struct host_row *ho
     row->peer_generation = offered->generation;
     row->generation = 0;
     row->created_us = service_now(service);
+    row->last_type = 0;
     row->last_replication_us = 0;
     row->last_apply_us = 0;
     row->last_try_us = 0;
@@ -191,11 +192,6 @@ static enum return_value check_offer(const struct service *service, const struct
     return RETURN_DONE;
 }
 
-static enum return_value value_of(const struct error *err)
-{
-    return err->kind == ERR_LIMIT ? RETURN_OUT_OF_MEMORY : RETURN_FAILED;
-}
-
 /* An offer of what is here already (the primary lost its state, or its answer) begins it anew; what
  * is in the folder stays and is used. */
 static enum return_value take_offer(struct service *service, const struct host_row *host,
@@ -213,24 +209,24 @@ static enum return_value take_offer(struct service *service, const struct host_r
     }
     struct service_relationship *at =
         service_find_relationship(service, &offered->vm, offered->hop);
-    if (at != NULL && offered->generation < at->row.peer_generation &&
-        at->row.state != STATE_WAITING_INITIAL) {
-        at->row.peer_generation = 0; /* a relationship made anew counts from 1 */
-    }
+    /* A relationship made anew counts its generations from 1. */
     if (fill_offered(service, host, entry, offered, &row, err) < 0) {
-        return value_of(err);
+        return service_value_of(err);
     }
-    if ((at != NULL && service_delete_relationship(service, at, err) < 0) ||
-        service_insert_relationship(service, &row, err) < 0) {
-        relationship_row_done(&row);
-        return value_of(err);
-    }
-    service_note(
-        service,
-        &(struct service_note){
-            .level = LOG_LEVEL_NOTICE, .what = "replica accepted", .vm = &row.vm, .hop = row.hop},
-        "'%s' of host '%s', in %.500s", row.vm_name, row.peer, row.folder);
+    int result = at != NULL ? service_replace_relationship(service, at, &row, err)
+                            : service_insert_relationship(service, &row, err);
     relationship_row_done(&row);
+    if (result < 0) {
+        return service_value_of(err);
+    }
+    at = service_find_relationship(service, &offered->vm, offered->hop);
+    assert(at != NULL);
+    service_note(service,
+                 &(struct service_note){.level = LOG_LEVEL_NOTICE,
+                                        .what = "replica accepted",
+                                        .vm = &at->row.vm,
+                                        .hop = at->row.hop},
+                 "'%s' of host '%s', in %.500s", at->row.vm_name, at->row.peer, at->row.folder);
     service_turn_intervals(service);
     return RETURN_DONE;
 }
@@ -261,6 +257,11 @@ static enum return_value check_prepare(const struct service *service, const stru
                    what);
         return RETURN_IN_USE;
     }
+    if (count_included(asked) != count_included(&at->row)) {
+        (void)fail(err, ERR_USAGE, 0, "%u disks of '%s' are replicated there, %u here",
+                   count_included(asked), at->row.vm_name, count_included(&at->row));
+        return RETURN_INVALID_STATE;
+    }
     for (uint32_t i = 0; i < asked->disk_count; i++) {
         if (asked->disks[i].is_included &&
             check_size(at, asked->disks[i].name, asked->disks[i].size_bytes, err) < 0) {
@@ -273,16 +274,21 @@ static enum return_value check_prepare(const struct service *service, const stru
 static enum return_value take_modify(struct service *service, const struct host_row *host,
                                      const struct relationship_row *asked, struct error *err)
 {
+    const struct authorization_row *entry = NULL;
     struct service_relationship *at = NULL;
 
-    if (find_target(service, host, &asked->vm, asked->hop, &at, err) < 0) {
+    if (check_authorization(service, host, &entry, err) < 0) {
+        return RETURN_ACCESS_DENIED;
+    }
+    if (find_target(service, host, &asked->vm, asked->hop, &at, err) < 0 ||
+        check_generation(at, asked->generation, err) < 0) {
         return RETURN_INVALID_STATE;
     }
     struct relationship_settings before = at->row.settings;
     at->row.settings = asked->settings; /* the history is applied by the next session */
     if (service_save_relationship(service, at, err) < 0) {
         at->row.settings = before;
-        return value_of(err);
+        return service_value_of(err);
     }
     return RETURN_DONE;
 }
@@ -307,14 +313,16 @@ static enum return_value take_remove(struct service *service, const struct host_
                    what);
         return RETURN_IN_USE;
     }
+    if (service_delete_relationship(service, at, err) < 0) {
+        return service_value_of(err);
+    }
     service_note(service,
                  &(struct service_note){.level = LOG_LEVEL_NOTICE,
                                         .what = "relationship removed",
                                         .vm = &asked->vm,
                                         .hop = asked->hop},
-                 "'%s', by host '%s'; the disks stay in %.500s", at->row.vm_name, host->name,
-                 at->row.folder);
-    return service_delete_relationship(service, at, err) < 0 ? value_of(err) : RETURN_DONE;
+                 "'%s', by host '%s'; the disks stay", asked->vm_name, host->name);
+    return RETURN_DONE;
 }
 
 void service_asked(struct service *service, const uint8_t fingerprint[FINGERPRINT_BYTES],
@@ -359,17 +367,29 @@ void service_asked(struct service *service, const uint8_t fingerprint[FINGERPRIN
 
 /* --- sessions -------------------------------------------------------------------------------- */
 
+static int check_once(const struct session_request *request, uint32_t index, struct error *err)
+{
+    for (uint32_t i = 0; i < index; i++) {
+        if (strcmp(request->disks[i], request->disks[index]) == 0) {
+            return fail(err, ERR_USAGE, 0, "the session brings disk '%.128s' twice",
+                        request->disks[index]);
+        }
+    }
+    return 0;
+}
+
 static int check_disks(const struct service_relationship *at, const struct session_request *request,
                        struct error *err)
 {
     if (request->disk_count != count_included(&at->row)) {
-        return fail(err, ERR_WRONG_STATE, 0,
+        return fail(err, ERR_USAGE, 0,
                     "the session brings %u disks of '%s'; %u are replicated: only all together "
                     "make a point",
                     request->disk_count, at->row.vm_name, count_included(&at->row));
     }
     for (uint32_t i = 0; i < request->disk_count; i++) {
-        if (check_size(at, request->disks[i], request->size_bytes[i], err) < 0) {
+        if (check_size(at, request->disks[i], request->size_bytes[i], err) < 0 ||
+            check_once(request, i, err) < 0) {
             error_set_disk(err, request->disks[i]);
             return -1;
         }
@@ -413,6 +433,7 @@ int service_admit(struct service *service, const uint8_t fingerprint[FINGERPRINT
 {
     const struct host_row *host = service_knows_peer(service, fingerprint);
     struct service_relationship *at = NULL;
+    struct relationship_row row = {0};
     struct uuid ticket = {{0}};
 
     if (host == NULL) {
@@ -420,7 +441,18 @@ int service_admit(struct service *service, const uint8_t fingerprint[FINGERPRINT
                     service->config.host_name);
     }
     if (check_admission(service, host, request, &at, err) < 0 ||
-        uuid_new(service->config.env, &ticket, err) < 0) {
+        uuid_new(service->config.env, &ticket, err) < 0 ||
+        relationship_row_copy(&row, &at->row, err) < 0) {
+        return -1;
+    }
+    for (uint32_t i = 0; i < request->disk_count; i++) {
+        find_disk(&row, request->disks[i])->size_bytes = request->size_bytes[i];
+    }
+    row.peer_generation = request->generation;
+    row.last_try_us = service_now(service);
+    /* Saved, or not let in: the generation is what keeps an earlier owner out. */
+    if (service_replace_relationship(service, at, &row, err) < 0) {
+        relationship_row_done(&row);
         return -1;
     }
     *out = (struct session_grant){.history = at->row.settings.recovery_history,
@@ -429,12 +461,6 @@ int service_admit(struct service *service, const uint8_t fingerprint[FINGERPRINT
     (void)snprintf(out->folder, sizeof out->folder, "%s", at->row.folder);
     service->admitted[service->admitted_count++] = (struct admitted){
         .ticket = ticket, .vm = request->vm, .hop = request->hop, .since_us = service_now(service)};
-    for (uint32_t i = 0; i < request->disk_count; i++) {
-        find_disk(&at->row, request->disks[i])->size_bytes = request->size_bytes[i];
-    }
-    at->row.peer_generation = request->generation;
-    at->row.last_try_us = service_now(service);
-    service_keep_relationship(service, at);
     return 0;
 }
 
@@ -503,14 +529,14 @@ void service_follow(struct service *service, const struct uuid *vm)
     struct service_job *job = NULL;
     struct error err = {0};
 
-    if (at == NULL || at->row.role != RELATIONSHIP_EXTENDING) {
+    /* A job that is there, or will be when a suspension ends, sees the new point anyway. */
+    if (at == NULL || at->row.role != RELATIONSHIP_EXTENDING || at->row.state == STATE_SUSPENDED ||
+        service_open_job(service, vm, 1) != NULL) {
         return;
     }
-    bool is_behind = service_move(service, at, EVENT_DIVERGED,
-                                  "the replica has a new point, which the extended "
-                                  "replica has not yet");
-    if (!is_behind || service_open_job(service, vm, 1) != NULL) {
-        return; /* not copied yet, or a job will see the new point anyway */
+    if (!service_move(service, at, EVENT_DIVERGED,
+                      "the replica has a new point, which the extended replica has not yet")) {
+        return; /* not copied yet */
     }
     if (service_make_job(service, at, JOB_RESYNC_EXTENDED, "automatic", 0, &job, &err) < 0) {
         service_note(service,

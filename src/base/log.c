@@ -189,7 +189,8 @@ void log_write(struct log_site *site, enum log_level level, const struct log_fie
     uint32_t suppressed = 0;
     char text[LOG_LINE_MAX];
 
-    if (level > log_level_max || !log_site_allows(site, env_now_ns(env_system()), &suppressed)) {
+    if (level > log_level_max ||
+        (site != NULL && !log_site_allows(site, env_now_ns(env_system()), &suppressed))) {
         return;
     }
     size_t used = write_prefix(level, text, sizeof text);

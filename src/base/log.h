@@ -49,7 +49,8 @@ struct log_site {
 /* log_set_level - lines less important than this are not written; LOG_LEVEL_INFO at first. */
 void log_set_level(enum log_level level);
 
-/* log_write - write one line; use log_event(), which brings the call site's memory. Never fails: a
+/* log_write - write one line; use log_event(), which brings the call site's memory (site NULL: the
+ * line is never held back). Never fails: a
  * line that standard error does not take is lost. */
 void log_write(struct log_site *site, enum log_level level, const struct log_field *fields,
                size_t field_count);
@@ -60,6 +61,13 @@ void log_write(struct log_site *site, enum log_level level, const struct log_fie
         static struct log_site log_site_;                                                          \
         const struct log_field log_fields_[] = {__VA_ARGS__};                                      \
         log_write(&log_site_, (level), log_fields_, ARRAY_COUNT(log_fields_));                     \
+    })
+
+/* log_always(...) - the same for what must never be held back: an audit line. */
+#define log_always(level, ...)                                                                     \
+    ({                                                                                             \
+        const struct log_field log_fields_[] = {__VA_ARGS__};                                      \
+        log_write(NULL, (level), log_fields_, ARRAY_COUNT(log_fields_));                           \
     })
 
 /* log_format - what log_write would write, without its time or level, as a string ended by NUL; for

@@ -12,7 +12,8 @@
 #include "base/error.h"
 
 struct body {
-    json_t *object; /* owned */
+    json_t *object; /* owned: what was not taken yet */
+    json_t *kept;   /* owned list: what was taken and is borrowed by the caller */
     bool is_bad;    /* error is set: something taken was not as it should be */
     struct error error;
 };

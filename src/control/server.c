@@ -91,16 +91,21 @@ static void take_body(struct call *call, const char *bytes, size_t len_bytes)
     call->body_bytes += len_bytes;
 }
 
-/* Every call that changes something, and every refused one, leaves a line. */
+/* Every call that changes something, or was to, leaves a line; of refused ones a flood is held
+ * back, so that nobody without rights can fill the log. */
 static void audit(const struct call *call)
 {
     char value[16];
 
     (void)snprintf(value, sizeof value, "%u", call->return_value);
-    if (strcmp(call->method, "GET") != 0 || call->return_value == RETURN_ACCESS_DENIED) {
-        log_event(LOG_LEVEL_NOTICE, {"event", "call"}, {"who", call->caller.name},
+    if (call->return_value == RETURN_ACCESS_DENIED) {
+        log_event(LOG_LEVEL_WARNING, {"event", "call refused"}, {"who", call->caller.name},
                   {"role", caller_role_name(call->caller.role)}, {"method", call->method},
                   {"path", call->path}, {"return_value", value});
+    } else if (strcmp(call->method, "GET") != 0) {
+        log_always(LOG_LEVEL_NOTICE, {"event", "call"}, {"who", call->caller.name},
+                   {"role", caller_role_name(call->caller.role)}, {"method", call->method},
+                   {"path", call->path}, {"return_value", value});
     }
 }
 

@@ -280,6 +280,23 @@ static bool has_unsaved(const struct service *service)
     return false;
 }
 
+/* All in one transaction: a thousand that turn at once would take a thousand flushes. */
+static void refresh_all_health(struct service *service)
+{
+    struct store *store = service->config.store;
+    struct error err = {0};
+    bool is_together = store_begin(store, &err) == 0;
+
+    for (uint32_t i = 0; i < service->relationship_count; i++) {
+        service_refresh_health(service, service->relationships[i]);
+    }
+    if (is_together && store_commit(store, &err) < 0) {
+        for (uint32_t i = 0; i < service->relationship_count; i++) {
+            service->relationships[i]->is_unsaved = true; /* each is tried again */
+        }
+    }
+}
+
 uint64_t service_step(struct service *service)
 {
     int64_t now_us = service_now(service);
@@ -295,9 +312,9 @@ uint64_t service_step(struct service *service)
     for (uint32_t i = 0; i < service->relationship_count; i++) {
         plan_again(service, service->relationships[i], now_us);
         plan_automatic(service, service->relationships[i], now_us);
-        if (is_health_due) {
-            service_refresh_health(service, service->relationships[i]);
-        }
+    }
+    if (is_health_due) {
+        refresh_all_health(service);
     }
     service->health_checked_us = is_health_due ? now_us : service->health_checked_us;
     service_forget_ended(service);

@@ -209,7 +209,10 @@
 #define CLIENT_ANSWER_MAX (64 * MIB) /* 4,096 VMs with 64 disks each */
 #define CLIENT_EVENT_MAX (256 * KIB) /* one object in a stream of events */
 #define CLIENT_PATH_MAX 4096         /* a call's path with its names, percent-encoded */
-#define CONTROL_WATCHERS_MAX 64U     /* streams of events */
+#define CONTROL_NEWS_MAX 256U        /* changes that one watcher has not read yet; then it is cut */
+#define CONTROL_HEARTBEAT_S 15U      /* a silent stream says that it lives */
+#define CONTROL_IDLE_S 60U       /* a connection on which nothing is asked, or nothing is read */
+#define CONTROL_WATCHERS_MAX 64U /* streams of events */
 
 /* --- NBD servers and helper processes -------------------------------------------------------- */
 #define NBD_COMMANDS_MAX 8U           /* in flight: one connection is fastest with these two */

@@ -220,9 +220,9 @@ void daemon_unmake(struct daemon_parts *parts)
     if (parts->mailbox != NULL) {
         mailbox_shut(parts->mailbox);
     }
-    control_free(parts->control);
     peers_free(parts->peers);
-    service_free(parts->service);
+    service_free(parts->service); /* replies to whoever still waits, at the control API */
+    control_free(parts->control);
     mailbox_free(parts->mailbox);
     inventory_free(parts->inventory);
     store_close(parts->store);

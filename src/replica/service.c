@@ -534,6 +534,13 @@ const struct progress *service_job_progress(const struct service *service, const
     return job != NULL && job->phase == PHASE_AT_WORK && job->has_progress ? &job->progress : NULL;
 }
 
+bool service_job_is_at_work(const struct service *service, const struct uuid *id)
+{
+    const struct service_job *job = service_find_job_of(service, id);
+
+    return job != NULL && job->phase == PHASE_AT_WORK;
+}
+
 struct service_job *service_open_job(const struct service *service, const struct uuid *vm,
                                      uint8_t hop)
 {

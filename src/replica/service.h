@@ -189,6 +189,12 @@ const struct progress *service_job_progress(const struct service *service, const
 const struct statistics_row *service_statistics(const struct service *service,
                                                 const struct uuid *vm, uint8_t hop);
 
+/* service_job_is_at_work - its session runs. */
+bool service_job_is_at_work(const struct service *service, const struct uuid *id);
+
+/* service_now - the clock that all its times are by. */
+int64_t service_now(const struct service *service);
+
 struct store *service_store(struct service *service);
 const char *service_host_name(const struct service *service);
 

@@ -103,7 +103,6 @@ struct service {
 
 /* --- service.c: finding ---------------------------------------------------------------------- */
 
-int64_t service_now(const struct service *service);
 struct service_relationship *service_find_relationship(const struct service *service,
                                                        const struct uuid *vm, uint8_t hop);
 

@@ -155,14 +155,15 @@ static int bring_up_to_date(struct store *store, struct error *err)
 {
     uint64_t id = 0;
     uint64_t version = 0;
-    uint64_t pages = 0;
+    uint64_t tables = 0;
 
-    if (get_number(store, "PRAGMA page_count", &pages, err) < 0 ||
+    if (get_number(store, "SELECT count(*) FROM sqlite_schema", &tables, err) < 0 ||
         get_number(store, "PRAGMA application_id", &id, err) < 0 ||
         get_number(store, "PRAGMA user_version", &version, err) < 0) {
         return -1;
     }
-    if (pages > 0 && id != APPLICATION_ID) {
+    bool is_new = tables == 0 && id == 0 && version == 0;
+    if (!is_new && id != APPLICATION_ID) {
         return store_fail(store, SQLITE_NOTADB, "the file", err);
     }
     if (version > STORE_SCHEMA) {
@@ -171,7 +172,7 @@ static int bring_up_to_date(struct store *store, struct error *err)
                     ", this one knows %d): update this host, or restore an older backup",
                     store->path, version, STORE_SCHEMA);
     }
-    if (pages > 0 && check_whole(store, err) < 0) {
+    if (!is_new && check_whole(store, err) < 0) {
         return -1;
     }
     return migrate(store, version, err);

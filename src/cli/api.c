@@ -129,12 +129,10 @@ int api_tell(struct api *api, const json_t *reply, const char *done, struct erro
         return COMMAND_DONE;
     }
     bool is_begun = job[0] != '\0' && answer_number(reply, "return_value") == JOB_STARTED;
-    if (!is_begun) {
-        (void)human_name(done, 0, text, sizeof text);
-        (void)printf("%s\n", text);
-    }
-    if (message[0] != '\0') {
-        (void)human_name(message, 0, text, sizeof text);
+    const char *line = message[0] == '\0' && !is_begun ? done : message;
+
+    if (line[0] != '\0') {
+        (void)human_name(line, 0, text, sizeof text);
         (void)printf("%s\n", text);
     }
     if (is_begun) {

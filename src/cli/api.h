@@ -45,12 +45,12 @@ int api_fail_memory(struct error *err);
 void api_print(const json_t *object);
 
 /*
- * api_tell - the end of a command that changed something: the reply as JSON, or `done` as a
- * sentence and what the daemon has to say; of a job, which one and how to watch it, or with --wait
+ * api_tell - the end of a command that changed something: the reply as JSON, or what the
+ * daemon has to say of it; of a job that was made, which one and how to watch it, or with --wait
  * its progress and its end.
  *
  * @reply  Reply of the API
- * @done   what is done where there is no job, without its stop
+ * @done   what to say where there is no job and the daemon says nothing, without a stop
  * Returns an enum command_status, or -1.
  */
 MUST_CHECK int api_tell(struct api *api, const json_t *reply, const char *done, struct error *err);

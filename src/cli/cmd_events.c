@@ -51,6 +51,8 @@ static void print_event(const json_t *event)
     (void)printf("%-8s", text);
     (void)human_name(answer_text_of(event, "vm", "name"), 0, text, sizeof text);
     (void)printf("%s%s", text, text[0] == '\0' ? "" : ": ");
+    (void)human_name(answer_text(event, "what"), 0, text, sizeof text);
+    (void)printf("%s%s", text, text[0] == '\0' ? "" : ": ");
     (void)human_name(answer_text(event, "text"), 0, text, sizeof text);
     (void)printf("%s\n", text);
 }

@@ -22,6 +22,17 @@ const struct command cmd_resync = {
              "Exit status with --wait: 0 the replica was proved equal, 1 not.\n",
 };
 
+/* One that is scheduled already is moved and no other is made. */
+static int tell(struct api *api, const json_t *reply, struct error *err)
+{
+    char done[200];
+    const char *job = answer_text(reply, "job");
+
+    (void)snprintf(done, sizeof done,
+                   "the resynchronization that was scheduled has a new start: job %.40s", job);
+    return api_tell(api, reply, done, err);
+}
+
 static int resync_do(struct api *api, struct error *err)
 {
     char path[API_PATH_MAX];
@@ -41,7 +52,7 @@ static int resync_do(struct api *api, struct error *err)
     if (api_call_with(api, "POST", path, TAKE(body), &reply, err) < 0) {
         return -1;
     }
-    return api_tell(api, reply, "there was nothing to do", err);
+    return tell(api, reply, err);
 }
 
 static int resync_run(int argc, char **argv)

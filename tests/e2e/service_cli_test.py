@@ -271,6 +271,8 @@ class ServiceTest(Case):
         self.assertEqual(heads[:4], ["ID", "VM", "JOB", "STATE"])
         self.assertEqual([row[:4] for row in rows], [[job[:8], "web1", "resync", "new"]])
         self.assertGreater(len(self.ask_json(self.a, "job", "list", "--all")["jobs"]), 1)
+        moved = self.cli(self.a, "resync", "web1", "--at=+3h")
+        self.assertIn("has a new start: job " + job, moved.out)
         self.cli(self.a, "job", "cancel", job[:8])
         self.a.wait_job(job, hosts.TERMINATED)
         self.cli(self.a, "job", "watch", job[:8], code=FAILED)

@@ -237,11 +237,11 @@ class SameOptions(lib.Case):
                     self.assertEqual({word.strip("-=") for word in words},
                                      self.options_of(command, verb))
 
-    def complete(self, *words):
+    def complete(self, *words, env=None):
         path = os.path.join(TREE, "packaging", "bash-completion", "resilver")
         script = ('source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _resilver 2>/dev/null; '
                   'echo "${COMPREPLY[*]}"')
-        return lib.must(["bash", "-c", script, path, "resilver", *words]).strip()
+        return lib.must(["bash", "-c", script, path, "resilver", *words], env=env).strip()
 
     def test_completion_of_the_services_commands(self):
         lib.need_tool("bash")
@@ -256,6 +256,25 @@ class SameOptions(lib.Case):
                 words = self.complete(*command, "--").split()
                 self.assertEqual({word.strip("-=") for word in words}, self.options_of(*command))
                 self.assertEqual(len(words), len(set(words)))
+
+    def test_completion_runs_nothing_that_is_in_a_name(self):
+        """Names of VMs and hosts come from other hosts."""
+        lib.need_tool("bash")
+        made = self.path("made")
+        names = ["$(touch${IFS}%s)" % made, "`touch<%s`" % made, "web1", "web 2", "we;b", "other"]
+        stand_in = self.path("resilver")
+        table = "NAME  MODE\n" + "".join("%s  primary\n" % name for name in names)
+        lib.write_script(stand_in, "#!/bin/sh\ncat <<'END'\n%sEND\n" % table)
+        env = {"PATH": "%s:%s" % (self.dir, os.environ["PATH"])}
+        for words in (["vm", "show"], ["host", "revoke"], ["job", "watch"], ["resync"]):
+            with self.subTest(words=words):
+                self.assertEqual(self.complete(*words, "we", env=env), "web1 web\\ 2 we\\;b")
+                self.assertEqual(self.complete(*words, "web\\ ", env=env), "web\\ 2")
+                found = self.complete(*words, "", env=env)
+                self.assertIn("other", found)
+                self.assertIn("\\$\\(touch", found)
+        self.assertEqual(self.complete("relationship", "create", "--host", "=", env=env), found)
+        self.assertFalse(os.path.exists(made), "a name was run")
 
     def test_completion_completes(self):
         lib.need_tool("bash")

@@ -14,6 +14,7 @@
 #include "cli/api.h"
 #include "cli/human.h"
 #include "cli/json_out.h"
+#include "cli/stop.h"
 
 static int state_run(int argc, char **argv);
 static int backup_run(int argc, char **argv);
@@ -79,13 +80,16 @@ static int prepare(struct backup *backup, const struct api_args *args, struct er
     return 0;
 }
 
-/* What an earlier try left goes; a file that was made meanwhile, or a link, is not written to. */
+/* A file of that name is not ours to remove: it may be anybody's, or another backup's at work. */
 static int make_beside(struct backup *backup, struct error *err)
 {
-    if (unlink(backup->beside) < 0 && errno != ENOENT) {
-        return fail(err, ERR_IO, errno, "cannot remove %s", backup->beside);
-    }
     backup->fd = open_at(AT_FDCWD, backup->beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    if (backup->fd < 0 && errno == EEXIST) {
+        return fail(err, ERR_WRONG_STATE, 0,
+                    "%s is there, which the copy is written to first: another backup is at work, "
+                    "or one was killed; move it away or remove it",
+                    backup->beside);
+    }
     return backup->fd < 0 ? fail(err, ERR_IO, errno, "cannot make %s", backup->beside) : 0;
 }
 
@@ -123,9 +127,21 @@ static int put_in_place(const struct backup *backup, bool may_replace, struct er
     return result;
 }
 
+/* A signal is seen when all is there, which does not take long; so no half copy stays behind. */
+static int download(struct api *api, const struct backup *backup, struct error *err)
+{
+    if (client_download(api->client, "/v1/backup", backup->fd, err) < 0) {
+        return -1;
+    }
+    return stop_signal_name() == NULL
+               ? 0
+               : fail(err, ERR_CANCELLED, 0, "stopped by %s; %s is not written", stop_signal_name(),
+                      backup->path);
+}
+
 static int fetch(struct api *api, struct backup *backup, struct error *err)
 {
-    int result = client_download(api->client, "/v1/backup", backup->fd, err);
+    int result = download(api, backup, err);
 
     if (result == 0) {
         result = finish(backup, err);
@@ -135,7 +151,7 @@ static int fetch(struct api *api, struct backup *backup, struct error *err)
         result = put_in_place(backup, api->args->yes, err);
     }
     if (result < 0) {
-        (void)unlink(backup->beside); /* after a rename it is not there; else the next try does */
+        (void)unlink(backup->beside); /* ours; after a rename it is not there */
     }
     return result;
 }
@@ -159,9 +175,10 @@ static void tell(const struct api *api, const struct backup *backup)
 static int backup_do(struct api *api, struct error *err)
 {
     struct backup backup = {.fd = -1};
+    int stop_fd = -1;
 
-    if (prepare(&backup, api->args, err) < 0 || make_beside(&backup, err) < 0 ||
-        fetch(api, &backup, err) < 0) {
+    if (prepare(&backup, api->args, err) < 0 || stop_open(&stop_fd, err) < 0 ||
+        make_beside(&backup, err) < 0 || fetch(api, &backup, err) < 0) {
         return -1;
     }
     tell(api, &backup);

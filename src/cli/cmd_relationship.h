@@ -31,9 +31,4 @@ extern const struct command cmd_relationship_remove;
 MUST_CHECK int cmd_relationship_path(struct api *api, const char *tail, char out[API_PATH_MAX],
                                      json_t **out_vm, const json_t **out_found, struct error *err);
 
-/* cmd_relationship_begin - the initial copy of that at a hop: with --at, --seeded. *out is a Reply.
- */
-MUST_CHECK int cmd_relationship_begin(struct api *api, const char *vm_id, int64_t hop, json_t **out,
-                                      struct error *err);
-
 #endif

@@ -103,35 +103,50 @@ const struct command cmd_relationship_remove = {
 
 /* --- the first copy -------------------------------------------------------------------------- */
 
-int cmd_relationship_begin(struct api *api, const char *vm_id, int64_t hop, json_t **out,
-                           struct error *err)
+/* What --at and --seeded say. Read before anything is asked for, so that a mistake in them does not
+ * leave half of what was wanted. */
+static int read_start(const struct api *api, json_t **out, struct error *err)
 {
-    char path[API_PATH_MAX];
     json_auto_t *moment = NULL;
     json_auto_t *body = json_object();
 
-    if (client_path(path, sizeof path, err, "/v1/vms/%s/relationships/%d/start", vm_id, (int)hop) <
-            0 ||
-        api_moment(api, &moment, err) < 0) {
+    if (api_moment(api, &moment, err) < 0) {
         return -1;
     }
-    if ((moment != NULL && !json_out_put(body, "start_time", TAKE(moment))) ||
+    if (body == NULL || (moment != NULL && !json_out_put(body, "start_time", TAKE(moment))) ||
         (api->args->seeded && !json_out_put(body, "seeded", json_true()))) {
         return api_fail_memory(err);
     }
-    return api_call_with(api, "POST", path, TAKE(body), out, err);
+    *out = TAKE(body);
+    return 0;
+}
+
+/* Takes start over. */
+static int begin(struct api *api, const char *vm_id, int64_t hop, json_t *start, json_t **out,
+                 struct error *err)
+{
+    char path[API_PATH_MAX];
+
+    if (client_path(path, sizeof path, err, "/v1/vms/%s/relationships/%d/start", vm_id, (int)hop) <
+        0) {
+        json_decref(start);
+        return -1;
+    }
+    return api_call_with(api, "POST", path, start, out, err);
 }
 
 static int start_do(struct api *api, struct error *err)
 {
     json_auto_t *vm = NULL;
+    json_auto_t *start = NULL;
     json_auto_t *reply = NULL;
     const json_t *found = NULL;
     char path[API_PATH_MAX];
 
-    if (cmd_relationship_path(api, "", path, &vm, &found, err) < 0 ||
-        cmd_relationship_begin(api, answer_text(vm, "id"), answer_number(found, "hop"), &reply,
-                               err) < 0) {
+    if (read_start(api, &start, err) < 0 ||
+        cmd_relationship_path(api, "", path, &vm, &found, err) < 0 ||
+        begin(api, answer_text(vm, "id"), answer_number(found, "hop"), TAKE(start), &reply, err) <
+            0) {
         return -1;
     }
     return api_tell(api, reply, "the first copy is begun", err);
@@ -195,10 +210,12 @@ static int create_do(struct api *api, struct error *err)
 {
     json_auto_t *vm = NULL;
     json_auto_t *made = NULL;
+    json_auto_t *start = NULL;
     json_auto_t *begun = NULL;
     int64_t hop = 0;
 
-    if (check_create(api->args, err) < 0 || api_find_vm(api, api->args->word, &vm, err) < 0 ||
+    if (check_create(api->args, err) < 0 || read_start(api, &start, err) < 0 ||
+        api_find_vm(api, api->args->word, &vm, err) < 0 ||
         create(api, answer_text(vm, "id"), &made, err) < 0) {
         return -1;
     }
@@ -209,7 +226,7 @@ static int create_do(struct api *api, struct error *err)
                         err);
     }
     if (find_made(api, &hop, err) < 0 ||
-        cmd_relationship_begin(api, answer_text(vm, "id"), hop, &begun, err) < 0) {
+        begin(api, answer_text(vm, "id"), hop, TAKE(start), &begun, err) < 0) {
         return -1;
     }
     return api_tell(api, begun, "the first copy is begun", err);

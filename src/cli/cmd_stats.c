@@ -30,6 +30,19 @@ static const struct table_column columns[] = {{"FROM", false},   {"TO", false}, 
                                               {"MISSED", true},  {"FAILED", true},  {"SIZE", true},
                                               {"LATENCY", true}, {"RESYNCED", true}};
 
+/* latency_s is the sum over the successes: people want to know how long one takes. */
+static void format_latency(const json_t *row, char out[HUMAN_MAX])
+{
+    uint64_t successes = answer_amount(row, "successes");
+
+    if (successes == 0) {
+        (void)snprintf(out, HUMAN_MAX, "-");
+    } else {
+        (void)snprintf(out, HUMAN_MAX, "%" PRIu64 " s",
+                       answer_amount(row, "latency_s") / successes);
+    }
+}
+
 static int add_row(struct table *table, const json_t *row, struct error *err)
 {
     char from[INSTANT_TEXT_MAX];
@@ -56,7 +69,7 @@ static int add_row(struct table *table, const json_t *row, struct error *err)
     (void)snprintf(counts[2], sizeof counts[2], "%" PRId64,
                    failures > INT64_MAX / 2 || network > INT64_MAX / 2 ? failures
                                                                        : failures + network);
-    (void)snprintf(latency, sizeof latency, "%" PRId64 " s", answer_number(row, "latency_s"));
+    format_latency(row, latency);
     return table_add_row(table, cells, err);
 }
 

@@ -221,6 +221,11 @@ class ServiceTest(Case):
         disks = self.ask_json(self.a, "relationship", "show", "web1")["disks"]
         self.assertEqual({d["name"]: d["included"] for d in disks}, {"vda": False, "vdb": True})
 
+    def test_a_mistake_in_the_start_makes_no_relationship(self):
+        self.refuse(self.a, "relationship", "create", "web1", "--host=beta", "--start",
+                    "--at=nonsense", code=USAGE, words="'nonsense' is no time")
+        self.assertEqual(self.a.get("/v1/relationships")["relationships"], [])
+
     def test_settings_change_one_by_one(self):
         self.copy()
         before = self.a.relationship("web1")["settings"]
@@ -410,6 +415,13 @@ class ServiceTest(Case):
         size = self.ask_json(self.a, "state", "backup", "--yes", path)["size_bytes"]
         self.assertEqual(size, os.path.getsize(path))
         self.assertNotEqual(os.stat(path).st_ino, before)
+        beside = self.path("saved.db.new")
+        with open(beside, "w", encoding="utf-8") as file:
+            file.write("somebody's")
+        self.refuse(self.a, "state", "backup", "--yes", path, words=(beside, "remove it"))
+        with open(beside, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "somebody's")
+        os.unlink(beside)
         link = self.path("link.db")
         os.symlink("/dev/null", link)
         self.refuse(self.a, "state", "backup", "--yes", link, words="no plain file")

@@ -26,7 +26,13 @@ enum job_phase {
 };
 
 /* Why its session was told to stop. */
-enum job_stop { STOP_NONE = 0, STOP_SUSPEND, STOP_CANCEL, STOP_SERVICE };
+enum job_stop {
+    STOP_NONE = 0,
+    STOP_SUSPEND,
+    STOP_AGAIN, /* it was suspended, and before it had stopped resumed */
+    STOP_CANCEL,
+    STOP_SERVICE
+};
 
 struct service_job {
     struct job_row row;
@@ -217,6 +223,8 @@ void service_end_job(struct service *service, struct service_job *job, enum job_
 void service_suspend_job(struct service *service, struct service_job *job,
                          struct service_job *stop_job);
 void service_resume_job(struct service *service, struct service_job *job);
+/* One whose session is being suspended: it goes on when that has stopped. */
+void service_resume_stopping(struct service *service, struct service_job *job);
 void service_cancel_job(struct service *service, struct service_job *job,
                         struct service_job *stop_job);
 

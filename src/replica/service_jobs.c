@@ -568,6 +568,10 @@ static void take_stop(struct service *service, struct service_job *job)
                                             .job = &job->row.id},
                      "%s of '%s'", job_type_name(job->row.type), job->row.vm_name);
         return;
+    case STOP_AGAIN:
+        set_status(job, "waits for its turn");
+        service_keep_job(service, job);
+        return;
     case STOP_SERVICE:
     case STOP_NONE:
         set_status(job, "the service stops; goes on when it runs again");
@@ -655,6 +659,16 @@ void service_resume_job(struct service *service, struct service_job *job)
     job->row.next_try_us = 0;
     job->row.changed_us = service_now(service);
     set_status(job, "waits for its turn");
+    service_keep_job(service, job);
+}
+
+void service_resume_stopping(struct service *service, struct service_job *job)
+{
+    assert(job->phase == PHASE_AT_WORK && job->stop != STOP_CANCEL);
+    job->stop = STOP_AGAIN;
+    job->row.state = JOB_RUNNING;
+    job->row.changed_us = service_now(service);
+    set_status(job, "goes on as soon as it has stopped");
     service_keep_job(service, job);
 }
 

@@ -498,9 +498,9 @@ static void resume(struct service *service, const struct service_asker *asker,
         return;
     }
     if (job != NULL && job->phase == PHASE_AT_WORK) {
-        (void)fail(&err, ERR_WRONG_STATE, 0, "'%s' is still being suspended; try again in a moment",
-                   at->row.vm_name);
-        service_reply_error(asker, RETURN_IN_USE, &err);
+        service_resume_stopping(service, job);
+        (void)service_move(service, at, EVENT_RESYNC_BEGINS, NULL);
+        service_reply_started(asker, &job->row.id);
         return;
     }
     if (job == NULL) { /* its job ended before it heard of the suspension */

@@ -239,8 +239,12 @@ static void suspending_one_at_work_ends_with_its_session(void **state)
     assert_int_equal(rig_job(rig, job_of(stopped))->state, JOB_RUNNING);
     assert_true(rig_session_of(rig, &job)->is_told_to_stop);
     assert_int_equal(rig_state(rig, "web1"), STATE_RESYNC_SUSPENDED);
-    assert_value(rig_request(rig, "web1", STATE_REPLICATING), RETURN_IN_USE);
     assert_value(rig_request_job(rig, job_of(stopped), 4), RETURN_NOT_SUPPORTED);
+    /* Resumed before it has stopped, and suspended again. */
+    assert_value(rig_request(rig, "web1", STATE_REPLICATING), RETURN_JOB_STARTED);
+    assert_int_equal(rig_state(rig, "web1"), STATE_RESYNCHRONIZING);
+    stopped = rig_request(rig, "web1", STATE_SUSPENDED);
+    assert_value(stopped, RETURN_JOB_STARTED);
     rig_end(rig, &job, ERR_CANCELLED);
     assert_int_equal(rig_job(rig, job_of(stopped))->state, JOB_COMPLETED);
     assert_int_equal(rig_job(rig, &job)->state, JOB_SUSPENDED);
@@ -556,6 +560,20 @@ static void ended_jobs_of_the_future_are_not_kept_for_ever(void **state)
 
 #define RIG_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void one_that_is_resumed_before_it_has_stopped_goes_on(void **state)
+{
+    struct rig *rig = *state;
+
+    rig_make_replicating(rig, "web1");
+    struct uuid job = rig_begin_resync(rig, "web1");
+    assert_value(rig_request(rig, "web1", STATE_SUSPENDED), RETURN_JOB_STARTED);
+    assert_value(rig_request(rig, "web1", STATE_REPLICATING), RETURN_JOB_STARTED);
+    rig_end(rig, &job, ERR_CANCELLED);
+    rig_pass(rig, 1);
+    assert_non_null(rig_session_of(rig, &job));
+    assert_int_equal(rig_state(rig, "web1"), STATE_RESYNCHRONIZING);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -569,6 +587,7 @@ int main(void)
         RIG_TEST(a_clock_set_back_makes_no_endless_wait),
         RIG_TEST(a_clock_set_forward_loses_nothing),
         RIG_TEST(suspending_one_at_work_ends_with_its_session),
+        RIG_TEST(one_that_is_resumed_before_it_has_stopped_goes_on),
         RIG_TEST(resynchronize_goes_on_with_what_is_suspended),
         RIG_TEST(cancelling_one_at_work_ends_with_its_session),
         RIG_TEST(cancelling_an_initial_copy_makes_a_job_of_its_type),

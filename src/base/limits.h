@@ -208,6 +208,24 @@
 #define CONTROL_CONNECTIONS_MAX 256U
 #define CONTROL_WATCHERS_MAX 64U /* streams of events */
 
+/* what a watcher has not read yet: some seconds of a busy host; one that falls behind further is
+ * cut, for it would have to look at everything again anyway */
+#define CONTROL_WATCH_BYTES (256 * KIB)
+#define CONTROL_WATCH_JOBS_MAX 256U /* changed jobs and relationships that wait for a watcher */
+#define CONTROL_HEARTBEAT_S 15U     /* a comment on a stream on which nothing happens */
+#define CONTROL_IDLE_S 60U          /* a connection on which nothing is asked is closed */
+#define CONTROL_CONNECTION_BYTES (32 * KIB) /* request line and headers of one connection */
+#define CONTROL_PATH_PARTS 6U               /* names in a path: /v1/vms/x/relationships/0/state */
+#define CONTROL_LIST_MAX 10000U             /* ?limit= of a list */
+#define CONTROL_ADDRESS_MIN 3U              /* "a:1" */
+
+/* --- the control API's client ------------------------------------------------------------------
+ */
+#define CLIENT_ANSWER_MAX (256 * MIB) /* VMS_MAX VMs with all their disks, and room */
+#define CLIENT_EVENT_MAX (4 * MIB)    /* one object of a stream: a job with 64 disks takes 64 KiB */
+#define CLIENT_PATH_MAX 2048U         /* a call's path: two encoded names of 256 bytes */
+#define CLIENT_CALL_S 15U             /* until a call is answered; the daemon gives up after 5 */
+
 /* --- NBD servers and helper processes -------------------------------------------------------- */
 #define NBD_COMMANDS_MAX 8U           /* in flight: one connection is fastest with these two */
 #define NBD_COMMAND_BYTES (256 * KIB) /* one read or write; QEMU takes at most 32 MiB */

@@ -208,16 +208,21 @@
 #define CONTROL_CONNECTIONS_MAX 256U
 #define CONTROL_WATCHERS_MAX 64U /* streams of events */
 
-/* what a watcher has not read yet: some seconds of a busy host; one that falls behind further is
- * cut, for it would have to look at everything again anyway */
-#define CONTROL_WATCH_BYTES (256 * KIB)
-#define CONTROL_WATCH_JOBS_MAX 256U /* changed jobs and relationships that wait for a watcher */
-#define CONTROL_HEARTBEAT_S 15U     /* a comment on a stream on which nothing happens */
-#define CONTROL_IDLE_S 60U          /* a connection on which nothing is asked is closed */
+/* the changes that wait for a watcher: every open job and relationship of a large host once, and
+ * the events of some minutes. One that falls behind further is cut: it would have to look at
+ * everything again anyway */
+#define CONTROL_WATCH_CHANGES_MAX 4096U
+#define CONTROL_WATCH_EVENTS_MAX 256U
+#define CONTROL_WATCH_PIECE_BYTES (16 * KIB) /* of a stream, handed over at once */
+#define CONTROL_HEARTBEAT_S 15U              /* a comment on every stream, so often */
+#define CONTROL_IDLE_S 60U /* a connection on which nothing moves is closed after so long */
+
 #define CONTROL_CONNECTION_BYTES (32 * KIB) /* request line and headers of one connection */
-#define CONTROL_PATH_PARTS 6U               /* names in a path: /v1/vms/x/relationships/0/state */
-#define CONTROL_LIST_MAX 10000U             /* ?limit= of a list */
-#define CONTROL_ADDRESS_MIN 3U              /* "a:1" */
+#define CONTROL_DISCARD_MAX (1 * MIB) /* of a body that is too long, read before it is said so */
+#define CONTROL_MEMBERS_MAX 16U       /* that one object of a request may have */
+#define CONTROL_LIST_MAX 10000U       /* ?limit= of events and statistics */
+#define CONTROL_JOBS_MAX 1000U        /* ?limit= of jobs: each may have a report of 64 KiB */
+#define CONTROL_LIST_DEFAULT 100U     /* without ?limit= */
 
 /* --- the control API's client ------------------------------------------------------------------
  */

@@ -206,13 +206,30 @@
  */
 #define CONTROL_BODY_MAX (64 * KIB) /* of one request */
 #define CONTROL_CONNECTIONS_MAX 256U
-#define CLIENT_ANSWER_MAX (64 * MIB) /* 4,096 VMs with 64 disks each */
-#define CLIENT_EVENT_MAX (256 * KIB) /* one object in a stream of events */
-#define CLIENT_PATH_MAX 4096         /* a call's path with its names, percent-encoded */
-#define CONTROL_NEWS_MAX 256U        /* changes that one watcher has not read yet; then it is cut */
-#define CONTROL_HEARTBEAT_S 15U      /* a silent stream says that it lives */
-#define CONTROL_IDLE_S 60U       /* a connection on which nothing is asked, or nothing is read */
 #define CONTROL_WATCHERS_MAX 64U /* streams of events */
+
+/* the changes that wait for a watcher: every open job and relationship of a large host once, and
+ * the events of some minutes. One that falls behind further is cut: it would have to look at
+ * everything again anyway */
+#define CONTROL_WATCH_CHANGES_MAX 4096U
+#define CONTROL_WATCH_EVENTS_MAX 256U
+#define CONTROL_WATCH_PIECE_BYTES (16 * KIB) /* of a stream, handed over at once */
+#define CONTROL_HEARTBEAT_S 15U              /* a comment on every stream, so often */
+#define CONTROL_IDLE_S 60U /* a connection on which nothing moves is closed after so long */
+
+#define CONTROL_CONNECTION_BYTES (32 * KIB) /* request line and headers of one connection */
+#define CONTROL_DISCARD_MAX (1 * MIB) /* of a body that is too long, read before it is said so */
+#define CONTROL_MEMBERS_MAX 16U       /* that one object of a request may have */
+#define CONTROL_LIST_MAX 10000U       /* ?limit= of events and statistics */
+#define CONTROL_JOBS_MAX 1000U        /* ?limit= of jobs: each may have a report of 64 KiB */
+#define CONTROL_LIST_DEFAULT 100U     /* without ?limit= */
+
+/* --- the control API's client ------------------------------------------------------------------
+ */
+#define CLIENT_ANSWER_MAX (256 * MIB) /* VMS_MAX VMs with all their disks, and room */
+#define CLIENT_EVENT_MAX (4 * MIB)    /* one object of a stream: a job with 64 disks takes 64 KiB */
+#define CLIENT_PATH_MAX 2048U         /* a call's path: two encoded names of 256 bytes */
+#define CLIENT_CALL_S 15U             /* until a call is answered; the daemon gives up after 5 */
 
 /* --- NBD servers and helper processes -------------------------------------------------------- */
 #define NBD_COMMANDS_MAX 8U           /* in flight: one connection is fastest with these two */

@@ -1,109 +1,68 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * route_host.c - this host, its events, its state as a whole.
- */
-#include <stdlib.h>
+#include "control/exchange.h"
 
-#include "control/routes.h"
-#include "control/show.h"
-#include "control/watch.h"
-
-void route_get_host(struct call *call)
-{
-    const struct control *control = call->control;
-    uint64_t uptime_s = (env_now_ns(control->config.env) - control->started_ns) / NS_PER_S;
-
-    call_answer(call, MHD_HTTP_OK, show_host(&control->config, uptime_s));
-}
-
-struct event_list {
-    const struct service *service;
-    json_t *list;
+struct host_counts {
+    uint32_t relationships;
+    uint32_t open_jobs;
+    uint32_t running_jobs;
 };
 
-static int add_event(void *context, const struct event_row *row, struct error *err)
+static struct host_counts count(const struct service *service)
 {
-    struct event_list *events = context;
+    struct host_counts counts = {0};
 
-    (void)err;
-    (void)json_array_append_new(events->list, show_event(events->service, row));
-    return 0;
+    for (uint32_t i = 0; i < service_vm_count(service); i++) {
+        struct service_vm vm;
+        service_vm_at(service, i, &vm);
+        counts.relationships += vm.relationships[0] != NULL ? 1 : 0;
+        counts.relationships += vm.relationships[1] != NULL ? 1 : 0;
+    }
+    for (uint32_t i = 0; i < service_job_count(service); i++) {
+        const struct job_row *job = service_job_at(service, i);
+        counts.open_jobs += job_state_is_end(job->state) ? 0 : 1;
+        counts.running_jobs += job->state == JOB_RUNNING ? 1 : 0;
+    }
+    return counts;
 }
 
-/* ?vm=: false: refused. */
-static bool take_vm(struct call *call, struct uuid *out)
+static bool put_replication(json_t *object, const struct control_config *config)
 {
-    char *text = call_query(call, "vm");
-    struct service_vm vm;
-    struct error err = {0};
+    json_t *replication = json_object();
 
-    if (text == NULL) {
-        return true;
-    }
-    int result = service_find_vm(call->control->config.service, text, &vm, &err);
-    free(text);
-    if (result < 0) {
-        call_refuse(call, MHD_HTTP_NOT_FOUND, RETURN_INVALID_PARAMETER, &err);
-        return false;
-    }
-    *out = vm.id;
-    return true;
+    return show_put(object, "replication", replication) &&
+           show_put(replication, "enabled", json_boolean(config->listen_address[0] != '\0')) &&
+           show_put(replication, "listen", show_text(config->listen_address)) &&
+           show_put(replication, "advertise", show_text(config->advertise_address));
 }
 
-void route_get_events(struct call *call)
+static bool put_counts(json_t *object, const struct service *service)
 {
-    struct service *service = call->control->config.service;
-    struct event_list events = {.service = service};
-    struct uuid vm = {{0}};
-    uint64_t after = 0;
-    uint64_t limit = 100;
-    uint64_t newest = 0;
-    char *text = call_query(call, "after");
-    struct error err = {0};
-    bool has_after = text != NULL;
+    struct host_counts counts = count(service);
 
-    free(text);
-    if (!call_query_number(call, "after", INT64_MAX, &after) ||
-        !call_query_number(call, "limit", EVENTS_MAX, &limit) || !take_vm(call, &vm)) {
-        return;
-    }
-    if (store_newest_event(service_store(service), &newest, &err) < 0) {
-        call_refuse(call, 0, RETURN_FAILED, &err);
-        return;
-    }
-    if (!has_after) { /* the latest ones */
-        after = newest > limit && uuid_is_nil(&vm) ? newest - limit : 0;
-        limit = uuid_is_nil(&vm) ? limit : EVENTS_MAX;
-    }
-    events.list = json_array();
-    if (store_load_events(service_store(service), after, &vm, (uint32_t)limit, add_event, &events,
-                          &err) < 0) {
-        json_decref(events.list);
-        call_refuse(call, 0, RETURN_FAILED, &err);
-        return;
-    }
-    call_answer(call, MHD_HTTP_OK,
-                json_pack("{s:o, s:I}", "events", events.list, "newest", (json_int_t)newest));
+    return show_put(object, "vms", show_number(service_vm_count(service))) &&
+           show_put(object, "relationships", show_number(counts.relationships)) &&
+           show_put(object, "open_jobs", show_number(counts.open_jobs)) &&
+           show_put(object, "running_jobs", show_number(counts.running_jobs));
 }
 
-void route_watch(struct call *call)
+void route_show_host(struct exchange *exchange)
 {
-    watch_begin(call);
-}
+    const struct control_config *config = &exchange->control->config;
+    uint64_t up_ns = env_now_ns(config->env) - exchange->control->started_ns;
+    char fingerprint[FINGERPRINT_TEXT_MAX];
 
-void route_backup(struct call *call)
-{
-    uint8_t *image = NULL;
-    size_t size = 0;
-    struct error err = {0};
-
-    if (store_backup(service_store(call->control->config.service), &image, &size, &err) < 0) {
-        call_refuse(call, 0, RETURN_OUT_OF_MEMORY, &err);
+    if (!exchange_takes_nothing(exchange)) {
         return;
     }
-    call->has_answer = true;
-    call->status = MHD_HTTP_OK;
-    call->text = (char *)image;
-    call->text_bytes = size;
-    call->type = "application/vnd.sqlite3";
+    fingerprint_format(config->identity->fingerprint, fingerprint);
+    json_t *object = json_object();
+    if (!show_put(object, "name", show_text(service_host_name(config->service))) ||
+        !show_put(object, "version", show_text(RESILVER_VERSION)) ||
+        !show_put(object, "fingerprint", show_text(fingerprint)) ||
+        !show_put(object, "uptime_s", show_number(up_ns / NS_PER_S)) ||
+        !put_counts(object, config->service) || !put_replication(object, config)) {
+        json_decref(object);
+        object = NULL;
+    }
+    exchange_answer(exchange, object);
 }

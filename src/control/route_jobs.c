@@ -1,126 +1,174 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <stdlib.h>
-#include <string.h>
+#include "control/exchange.h"
 
-#include "control/body.h"
-#include "control/routes.h"
-#include "control/show.h"
+struct wanted_jobs {
+    bool is_all;
+    bool has_vm;
+    struct uuid vm;
+    uint64_t limit;
+};
 
-struct job_list {
-    const struct service *service;
+/* A list while it is loaded. */
+struct loading {
+    const struct show *show; /* borrowed, both */
     json_t *list;
 };
 
-/* What is in memory is newer than what is stored (its percent, its progress). */
 static int add_job(void *context, const struct job_row *row, struct error *err)
 {
-    struct job_list *jobs = context;
-    const struct job_row *present = service_find_job(jobs->service, &row->id);
+    const struct loading *loading = context;
 
-    (void)err;
-    (void)json_array_append_new(jobs->list,
-                                show_job(jobs->service, present != NULL ? present : row));
+    return show_append(loading->list, show_job(loading->show, row))
+               ? 0
+               : fail(err, ERR_LIMIT, 0, "out of memory for jobs");
+}
+
+static int load_all(const struct exchange *exchange, const struct wanted_jobs *wanted, json_t *list,
+                    struct error *err)
+{
+    const struct show show = exchange_show(exchange);
+    struct loading loading = {.show = &show, .list = list};
+    struct job_filter filter = {.vm = wanted->vm, .limit = (uint32_t)wanted->limit};
+
+    return store_load_jobs(service_store(exchange->control->config.service), &filter, add_job,
+                           &loading, err);
+}
+
+/* Newest first; the service has them the other way round. */
+static int list_present(const struct exchange *exchange, const struct wanted_jobs *wanted,
+                        json_t *list, struct error *err)
+{
+    const struct show show = exchange_show(exchange);
+    struct loading loading = {.show = &show, .list = list};
+
+    for (uint32_t i = service_job_count(show.service); i > 0; i--) {
+        const struct job_row *row = service_job_at(show.service, i - 1);
+        if (json_array_size(list) >= wanted->limit) {
+            break;
+        }
+        if ((!wanted->has_vm || uuid_equal(&row->vm, &wanted->vm)) &&
+            add_job(&loading, row, err) < 0) {
+            return -1;
+        }
+    }
     return 0;
 }
 
-/* ?vm= */
-static bool take_vm(struct call *call, struct uuid *out)
+/* Jobs outlive their VMs: an id that nothing bears any more is fine. */
+static void read_vm(const struct exchange *exchange, struct members *query,
+                    struct wanted_jobs *wanted)
 {
-    char *text = call_query(call, "vm");
+    const char *text = members_text(query, "vm");
     struct service_vm vm;
     struct error err = {0};
 
-    if (text == NULL) {
-        return true;
+    wanted->has_vm = text != NULL;
+    if (text == NULL || uuid_parse(text, &wanted->vm, NULL) == 0) {
+        return;
     }
-    int result = service_find_vm(call->control->config.service, text, &vm, &err);
-    /* Jobs of a VM that is not known any more are found by its id. */
-    if (result < 0 && uuid_parse(text, out, NULL) == 0) {
-        result = 0;
-    } else if (result < 0) {
-        call_refuse(call, MHD_HTTP_NOT_FOUND, RETURN_INVALID_PARAMETER, &err);
-    } else {
-        *out = vm.id;
+    if (service_find_vm(exchange->control->config.service, text, &vm, &err) < 0) {
+        members_wrong(query, RETURN_INVALID_PARAMETER, "%s", err.message);
+        return;
     }
-    free(text);
-    return result == 0;
+    wanted->vm = vm.id;
 }
 
-void route_get_jobs(struct call *call)
+void route_list_jobs(struct exchange *exchange)
 {
-    struct service *service = call->control->config.service;
-    struct job_list jobs = {.service = service};
-    struct job_filter filter = {0};
-    char *all = call_query(call, "all");
-    uint64_t limit = 1000;
+    struct members query = members_of(exchange->query);
+    struct wanted_jobs wanted = {.limit = CONTROL_JOBS_MAX};
     struct error err = {0};
 
-    bool is_all = all != NULL && strcmp(all, "true") == 0;
-    free(all);
-    if (!call_query_number(call, "limit", 100000, &limit) || !take_vm(call, &filter.vm)) {
+    (void)members_query_flag(&query, "all", &wanted.is_all);
+    (void)members_query_number(&query, "limit", CONTROL_JOBS_MAX, &wanted.limit);
+    read_vm(exchange, &query, &wanted);
+    if (!exchange_end_members(exchange, &query)) {
         return;
     }
-    filter.limit = (uint32_t)limit;
-    filter.ended_since_us = is_all ? 1 : service_now(service) - (int64_t)JOB_KEPT_S * US_PER_S;
-    filter.ended_since_us = filter.ended_since_us < 1 ? 1 : filter.ended_since_us;
-    jobs.list = json_array();
-    if (store_load_jobs(service_store(service), &filter, add_job, &jobs, &err) < 0) {
-        json_decref(jobs.list);
-        call_refuse(call, 0, RETURN_FAILED, &err);
+    json_t *list = json_array();
+    int result = 0;
+    if (wanted.limit > 0) {
+        result = wanted.is_all ? load_all(exchange, &wanted, list, &err)
+                               : list_present(exchange, &wanted, list, &err);
+    }
+    if (result < 0) {
+        json_decref(list);
+        exchange_refuse_kind(exchange, &err);
         return;
     }
-    call_answer(call, MHD_HTTP_OK, json_pack("{s:o}", "jobs", jobs.list));
+    exchange_answer_list(exchange, "jobs", list, true);
 }
 
-void route_get_job(struct call *call)
+static int no_such_job(const struct exchange *exchange, struct error *err)
 {
-    struct service *service = call->control->config.service;
+    return fail(err, ERR_USAGE, 0, "there is no job '%.64s'", exchange->name);
+}
+
+/* 1: *out is the caller's (json_decref); 0: there is none; -1: the store failed. */
+static int find_job(const struct exchange *exchange, const struct uuid *id, json_t **out,
+                    struct error *err)
+{
+    const struct show show = exchange_show(exchange);
+    struct service *service = exchange->control->config.service;
+    const struct job_row *present = service_find_job(service, id);
     struct job_row row = {0};
+
+    if (present != NULL) {
+        *out = show_job(&show, present);
+        return 1;
+    }
+    int found = store_find_job(service_store(service), id, &row, err);
+    if (found == 1) {
+        *out = show_job(&show, &row);
+        job_row_done(&row);
+    }
+    return found;
+}
+
+void route_show_job(struct exchange *exchange)
+{
     struct uuid id;
+    json_t *job = NULL;
     struct error err = {0};
 
-    if (!call_id(call, &id)) {
+    if (!exchange_takes_nothing(exchange)) {
         return;
     }
-    const struct job_row *present = service_find_job(service, &id);
-    if (present != NULL) {
-        call_answer(call, MHD_HTTP_OK, show_job(service, present));
-        return;
-    }
-    int found = store_find_job(service_store(service), &id, &row, &err);
-    if (found > 0) {
-        call_answer(call, MHD_HTTP_OK, show_job(service, &row));
-        job_row_done(&row);
+    int found = uuid_parse(exchange->name, &id, NULL) < 0 ? 0 : find_job(exchange, &id, &job, &err);
+    if (found < 0) {
+        exchange_refuse_kind(exchange, &err);
     } else if (found == 0) {
-        (void)fail(&err, ERR_USAGE, 0, "there is no job %s", call->args[0]);
-        call_refuse(call, MHD_HTTP_NOT_FOUND, RETURN_INVALID_PARAMETER, &err);
+        (void)no_such_job(exchange, &err);
+        exchange_refuse_missing(exchange, &err);
     } else {
-        call_refuse(call, 0, RETURN_FAILED, &err);
+        exchange_answer(exchange, job);
     }
 }
 
-void route_request_job_state(struct call *call)
+void route_set_job_state(struct exchange *exchange)
 {
-    struct uuid id;
+    struct members members = members_of(exchange->json);
+    struct service *service = exchange->control->config.service;
     uint64_t state = 0;
-    struct body body;
+    struct uuid id;
+    json_t *job = NULL;
+    struct service_asker asker;
     struct error err = {0};
 
-    if (!call_id(call, &id)) {
+    if (!members_integer(&members, "requested_state", UINT16_MAX, &state)) {
+        members_wrong(&members, RETURN_INVALID_PARAMETER, "'requested_state' is missing");
+    }
+    if (!exchange_end_members(exchange, &members)) {
         return;
     }
-    if (body_open(&body, call->body, call->body_bytes, &err) < 0) {
-        call_refuse(call, MHD_HTTP_BAD_REQUEST, RETURN_INVALID_PARAMETER, &err);
-        return;
+    int found = uuid_parse(exchange->name, &id, NULL) < 0 ? 0 : find_job(exchange, &id, &job, &err);
+    json_decref(job);
+    if (found < 0) {
+        exchange_refuse_kind(exchange, &err);
+    } else if (found == 0) {
+        (void)no_such_job(exchange, &err);
+        exchange_refuse_missing(exchange, &err);
+    } else if (exchange_ask(exchange, &asker)) {
+        service_request_job_state(service, &asker, &id, (uint16_t)state);
     }
-    if (!body_take_number(&body, "requested_state", UINT16_MAX, &state)) {
-        body_fail(&body, "member 'requested_state' is missing");
-    }
-    if (body_close(&body, &err) < 0) {
-        call_refuse(call, MHD_HTTP_BAD_REQUEST, RETURN_INVALID_PARAMETER, &err);
-    } else {
-        struct service_asker asker = call_asker(call);
-        service_request_job_state(call->control->config.service, &asker, &id, (uint16_t)state);
-    }
-    body_done(&body);
 }

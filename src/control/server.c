@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * server.c - HTTP on the Unix socket, by libmicrohttpd without threads of its own: it works when
- * control_run() is called.
- *
- * 1. Who asks is what the kernel says of the socket's other end; no byte of a call changes it.
- * 2. A call that waits for the service's reply is suspended: MHD forgets it until then, so its
- *    memory is there when the reply comes, whether its client is or not.
+ * server.c - the socket, and libmicrohttpd on it without a thread of its own.
  */
 #include "control/server.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,339 +17,267 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "control/call.h"
-#include "control/routes.h"
+#include "control/exchange.h"
 #include "control/watch.h"
 
-#define BACKLOG 64
+#define SOCKET_MODE 0660
+#define SOCKET_BACKLOG 64 /* connections that wait to be accepted */
 
-/* --- calls ----------------------------------------------------------------------------------- */
+/* --- the socket ------------------------------------------------------------------------------ */
 
-static bool fill_caller(struct call *call)
+static int fill_address(const char *path, struct sockaddr_un *out, struct error *err)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(call->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct ucred peer = {0};
-    socklen_t size = sizeof peer;
-
-    if (info == NULL || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
-        size != sizeof peer) {
-        return false;
+    *out = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (path[0] == '\0' || strlen(path) >= sizeof out->sun_path) {
+        return fail(err, ERR_USAGE, 0,
+                    "the control socket's path must have 1 to %zu bytes: '%.256s'",
+                    sizeof out->sun_path - 1, path);
     }
-    const struct control_config *config = &call->control->config;
-    call->caller.role = config->role_of(config->context, peer.uid, peer.gid, call->caller.name,
-                                        sizeof call->caller.name);
-    return true;
+    (void)snprintf(out->sun_path, sizeof out->sun_path, "%s", path);
+    return 0;
 }
 
-static struct call *new_call(struct control *control, struct MHD_Connection *connection,
-                             const char *url, const char *method)
+static void close_fdp(int *fd)
 {
-    struct call *call = calloc(1, sizeof *call);
-
-    if (call == NULL) {
-        return NULL;
-    }
-    call->control = control;
-    call->connection = connection;
-    call->path = strdup(url);
-    (void)snprintf(call->method, sizeof call->method, "%s", method);
-    if (call->path == NULL || !fill_caller(call)) {
-        free(call->path);
-        free(call);
-        return NULL;
-    }
-    control->call_count++;
-    return call;
-}
-
-static void free_call(struct call *call)
-{
-    call->control->call_count--;
-    free(call->path);
-    free(call->body);
-    free(call->text);
-    free(call);
-}
-
-static void take_body(struct call *call, const char *bytes, size_t len_bytes)
-{
-    if (call->is_too_long || call->body_bytes + len_bytes > CONTROL_BODY_MAX) {
-        call->is_too_long = true;
-        return;
-    }
-    char *body = realloc(call->body, call->body_bytes + len_bytes);
-    if (body == NULL) {
-        call->is_too_long = true;
-        return;
-    }
-    memcpy(body + call->body_bytes, bytes, len_bytes);
-    call->body = body;
-    call->body_bytes += len_bytes;
-}
-
-/* Every call that changes something, or was to, leaves a line; of refused ones a flood is held
- * back, so that nobody without rights can fill the log. */
-static void audit(const struct call *call)
-{
-    char value[16];
-
-    (void)snprintf(value, sizeof value, "%u", call->return_value);
-    if (call->return_value == RETURN_ACCESS_DENIED) {
-        log_event(LOG_LEVEL_WARNING, {"event", "call refused"}, {"who", call->caller.name},
-                  {"role", caller_role_name(call->caller.role)}, {"method", call->method},
-                  {"path", call->path}, {"return_value", value});
-    } else if (strcmp(call->method, "GET") != 0) {
-        log_always(LOG_LEVEL_NOTICE, {"event", "call"}, {"who", call->caller.name},
-                   {"role", caller_role_name(call->caller.role)}, {"method", call->method},
-                   {"path", call->path}, {"return_value", value});
+    if (*fd >= 0) {
+        (void)close(*fd); /* a socket has nothing to lose */
     }
 }
 
-static struct MHD_Response *make_response(struct call *call)
+static int open_socket(struct error *err)
 {
-    if (call->watcher != NULL) {
-        struct MHD_Response *stream = watch_response(call->watcher);
-        call->watcher = NULL; /* the response's now */
-        if (stream != NULL) {
-            (void)MHD_add_response_header(stream, "Content-Type", "text/event-stream");
-            (void)MHD_add_response_header(stream, "Cache-Control", "no-store");
-        }
-        return stream;
-    }
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(call->text_bytes, call->text, MHD_RESPMEM_MUST_FREE);
-    if (response != NULL) {
-        call->text = NULL; /* the response's now */
-        (void)MHD_add_response_header(response, "Content-Type", call->type);
-        (void)MHD_add_response_header(response, "Cache-Control", "no-store");
-        if (call->allow != NULL) {
-            (void)MHD_add_response_header(response, "Allow", call->allow);
-        }
-    }
-    return response;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    return fd >= 0 ? fd : fail(err, ERR_IO, errno, "cannot make the control socket");
 }
 
-static enum MHD_Result send_answer(struct call *call)
+/* Whether somebody listens there. A full backlog (EAGAIN) is somebody, too. */
+static int is_listened_to(const struct sockaddr_un *address, struct error *err)
 {
-    audit(call);
-    struct MHD_Response *response = make_response(call);
-    if (response == NULL) {
-        return MHD_NO; /* no memory: the connection is closed */
+    CLEANUP(close_fdp) int fd = open_socket(err);
+
+    if (fd < 0) {
+        return -1;
     }
-    enum MHD_Result result = MHD_queue_response(call->connection, call->status, response);
-    MHD_destroy_response(response);
-    return result;
+    if (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN) {
+        return 1;
+    }
+    if (errno == ECONNREFUSED || errno == ENOENT) {
+        return 0;
+    }
+    return fail(err, ERR_IO, errno, "cannot tell whether somebody listens at '%s'",
+                address->sun_path);
 }
 
-static void handle(struct call *call)
+static int remove_dead_socket(const struct sockaddr_un *address, struct error *err)
 {
-    struct error err = {0};
+    struct stat info;
 
-    call->is_received = true;
-    if (call->is_too_long) {
-        (void)fail(&err, ERR_LIMIT, 0, "the body is longer than %llu bytes", CONTROL_BODY_MAX);
-        call_refuse(call, MHD_HTTP_CONTENT_TOO_LARGE, RETURN_INVALID_PARAMETER, &err);
-    } else if (call->control->is_stopping) {
-        (void)fail(&err, ERR_CANCELLED, 0, "the service stops");
-        call_refuse(call, 0, RETURN_NOT_AVAILABLE, &err);
-    } else {
-        routes_handle(call);
+    if (lstat(address->sun_path, &info) < 0) {
+        return errno == ENOENT ? 0
+                               : fail(err, ERR_IO, errno, "cannot look at '%s'", address->sun_path);
     }
+    if (!S_ISSOCK(info.st_mode)) {
+        return fail(err, ERR_WRONG_STATE, 0,
+                    "'%s' is no socket and is left alone: remove it, or set socket= in the "
+                    "configuration",
+                    address->sun_path);
+    }
+    int is_alive = is_listened_to(address, err);
+    if (is_alive < 0) {
+        return -1;
+    }
+    if (is_alive > 0) {
+        return fail(err, ERR_WRONG_STATE, 0, "another daemon listens at '%s'", address->sun_path);
+    }
+    if (unlink(address->sun_path) < 0 && errno != ENOENT) {
+        return fail(err, ERR_IO, errno, "cannot remove the dead socket '%s'", address->sun_path);
+    }
+    return 0;
 }
 
-/* MHD_AccessHandlerCallback: the head came, then pieces of the body, then nothing more; and again
- * when a suspended call is resumed. */
-static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
-                                  const char *method, const char *version, const char *upload,
-                                  size_t *upload_bytes, void **own)
+/* Nobody can connect between bind() and listen(), and so nobody before the mode is right. */
+static int listen_at(const char *path, struct stat *out_info, struct error *err)
 {
-    struct control *control = context;
-    struct call *call = *own;
+    struct sockaddr_un address;
+    CLEANUP(close_fdp) int fd = -1;
 
-    (void)version;
-    if (call == NULL) {
-        *own = new_call(control, connection, url, method);
-        return *own == NULL ? MHD_NO : MHD_YES;
+    if (fill_address(path, &address, err) < 0 || remove_dead_socket(&address, err) < 0) {
+        return -1;
     }
-    if (*upload_bytes > 0) {
-        take_body(call, upload, *upload_bytes);
-        *upload_bytes = 0;
-        return MHD_YES;
+    fd = open_socket(err);
+    if (fd < 0) {
+        return -1;
     }
-    if (!call->is_received) {
-        handle(call);
+    if (bind(fd, (const struct sockaddr *)&address, sizeof address) < 0) {
+        return fail(err, errno == EADDRINUSE ? ERR_WRONG_STATE : ERR_IO, errno,
+                    "cannot make the control socket '%s'", path);
     }
-    if (call->has_answer) {
-        return send_answer(call);
+    if (chmod(path, SOCKET_MODE) < 0 || lstat(path, out_info) < 0 ||
+        listen(fd, SOCKET_BACKLOG) < 0) {
+        (void)fail(err, ERR_IO, errno, "cannot listen on the control socket '%s'", path);
+        (void)unlink(path); /* it was of no use */
+        return -1;
     }
-    assert(call->is_waiting);
-    call->is_suspended = true;
-    MHD_suspend_connection(connection);
-    return MHD_YES;
+    int made = fd;
+    fd = -1;
+    return made;
 }
 
-/* MHD_RequestCompletedCallback */
-static void on_end(void *context, struct MHD_Connection *connection, void **own,
-                   enum MHD_RequestTerminationCode how)
+static void remove_socket(const struct control *control)
 {
-    struct call *call = *own;
+    struct stat info;
 
-    (void)context;
-    (void)connection;
-    (void)how;
-    if (call != NULL) {
-        assert(!call->is_waiting); /* invariant 2 */
-        free_call(call);
-        *own = NULL;
+    if (control->path[0] != '\0' && lstat(control->path, &info) == 0 &&
+        info.st_dev == control->device && info.st_ino == control->inode) {
+        (void)unlink(control->path); /* the next daemon replaces what is left */
     }
 }
 
-/* Paths stay as they came: a name with an encoded slash is one segment. */
-static size_t keep_escaped(void *context, struct MHD_Connection *connection, char *text)
+/* --- the server ------------------------------------------------------------------------------ */
+
+/* Names are decoded by request_decode(), after the path was taken apart: a name may have a slash.
+ */
+static size_t leave_escaped(void *context, struct MHD_Connection *connection, char *text)
 {
     (void)context;
     (void)connection;
     return strlen(text);
 }
 
-/* --- the socket ------------------------------------------------------------------------------ */
-
-/* Whether somebody listens at a path that is there. */
-static bool is_alive(const struct sockaddr_un *address)
+/* What MHD has to say is about clients that went away or spoke no HTTP; the format is MHD's own. */
+static void log_mhd(void *context, const char *format, va_list values) FORMAT_AT(2, 0);
+static void log_mhd(void *context, const char *format, va_list values)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool is_answered =
-        fd >= 0 &&
-        (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN);
+    char text[256];
 
-    if (fd >= 0) {
-        (void)close(fd); /* nothing was said on it */
-    }
-    return is_answered;
+    (void)context;
+    (void)vsnprintf(text, sizeof text, format, values);
+    text[strcspn(text, "\n")] = '\0';
+    log_event(LOG_LEVEL_DEBUG, {"event", "http"}, {"text", text});
 }
 
-static int clear_way(const struct sockaddr_un *address, struct error *err)
+static int start(struct control *control, struct error *err)
 {
-    struct stat info;
+    unsigned int flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
 
-    if (lstat(address->sun_path, &info) < 0) {
-        return errno == ENOENT ? 0
-                               : fail(err, ERR_IO, errno, "cannot look at the control socket '%s'",
-                                      address->sun_path);
-    }
-    if (!S_ISSOCK(info.st_mode)) {
-        return fail(err, ERR_WRONG_STATE, 0,
-                    "there is something at '%s' that is no socket: move it away, or configure "
-                    "another socket=",
-                    address->sun_path);
-    }
-    if (is_alive(address)) {
-        return fail(err, ERR_WRONG_STATE, 0, "another resilverd listens at '%s'",
-                    address->sun_path);
-    }
-    if (unlink(address->sun_path) < 0) {
-        return fail(err, ERR_IO, errno, "cannot remove the old socket '%s'", address->sun_path);
-    }
-    return 0;
-}
-
-static int listen_at(const char *path, int *out_fd, struct error *err)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-    if (strlen(path) >= sizeof address.sun_path) {
-        return fail(err, ERR_USAGE, 0, "the control socket's path '%s' is longer than %zu bytes",
-                    path, sizeof address.sun_path - 1);
-    }
-    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    if (clear_way(&address, err) < 0) {
-        return -1;
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        return fail(err, ERR_LIMIT, errno, "cannot make a socket");
-    }
-    /* Nobody connects before listen(), and by then the mode is right. */
-    if (bind(fd, (const struct sockaddr *)&address, sizeof address) < 0 || chmod(path, 0660) < 0 ||
-        listen(fd, BACKLOG) < 0) {
-        int saved_errno = errno;
-        (void)close(fd); /* nothing was said on it */
-        return fail(err, ERR_IO, saved_errno, "cannot listen at '%s'", path);
-    }
-    *out_fd = fd;
-    return 0;
-}
-
-static struct MHD_Daemon *start(struct control *control)
-{
-    return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, control,
-        MHD_OPTION_LISTEN_SOCKET, control->listen_fd, MHD_OPTION_NOTIFY_COMPLETED, on_end, control,
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, control, MHD_OPTION_CONNECTION_LIMIT,
+    control->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, exchange_on_request, control, MHD_OPTION_EXTERNAL_LOGGER, log_mhd,
+        NULL, MHD_OPTION_LISTEN_SOCKET, control->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
         CONTROL_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, CONTROL_IDLE_S,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONTROL_CONNECTION_BYTES,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, exchange_on_end, control, MHD_OPTION_NOTIFY_CONNECTION,
+        exchange_on_connection, control, MHD_OPTION_END);
+    if (control->daemon == NULL) {
+        return fail(err, ERR_LIMIT, errno, "the control API's server does not start");
+    }
+    return 0;
+}
+
+static void control_freep(struct control **control)
+{
+    control_free(*control);
+    *control = NULL;
+}
+
+static int take_fd(struct control *control, int fd, struct error *err)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    control->listen_fd = fd;
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+        return fail(err, ERR_IO, errno, "the control socket cannot be used");
+    }
+    return start(control, err);
+}
+
+static struct control *make(const struct control_config *config)
+{
+    struct control *control = calloc(1, sizeof *control);
+
+    if (control != NULL) {
+        control->config = *config;
+        control->listen_fd = -1;
+        control->started_ns = env_now_ns(config->env);
+    }
+    return control;
 }
 
 int control_new_on(const struct control_config *config, int fd, struct control **out,
                    struct error *err)
 {
-    struct control *control = calloc(1, sizeof *control);
+    CLEANUP(control_freep) struct control *control = make(config);
 
     if (control == NULL) {
-        (void)close(fd); /* nothing was said on it */
+        close_fdp(&fd);
         return fail(err, ERR_LIMIT, ENOMEM, "out of memory for the control API");
     }
-    control->config = *config;
-    control->listen_fd = fd;
-    control->started_ns = env_now_ns(config->env);
-    control->daemon = start(control);
-    const union MHD_DaemonInfo *info =
-        control->daemon == NULL ? NULL
-                                : MHD_get_daemon_info(control->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    if (info == NULL) {
-        if (control->daemon != NULL) {
-            MHD_stop_daemon(control->daemon);
-        } else {
-            (void)close(fd); /* nothing was said on it */
-        }
-        free(control);
-        return fail(err, ERR_LIMIT, 0, "the control API cannot start");
+    if (take_fd(control, fd, err) < 0) {
+        return -1;
     }
-    control->epoll_fd = info->epoll_fd;
-    *out = control;
+    *out = TAKE(control);
     return 0;
 }
 
 int control_new(const struct control_config *config, const char *socket_path, struct control **out,
                 struct error *err)
 {
-    int fd = -1;
+    struct stat info = {0};
+    CLEANUP(control_freep) struct control *control = make(config);
 
-    return listen_at(socket_path, &fd, err) < 0 ? -1 : control_new_on(config, fd, out, err);
+    if (control == NULL) {
+        return fail(err, ERR_LIMIT, ENOMEM, "out of memory for the control API");
+    }
+    int fd = listen_at(socket_path, &info, err);
+    if (fd < 0) {
+        return -1;
+    }
+    (void)snprintf(control->path, sizeof control->path, "%s", socket_path);
+    control->device = info.st_dev;
+    control->inode = info.st_ino;
+    if (take_fd(control, fd, err) < 0) {
+        return -1;
+    }
+    *out = TAKE(control);
+    return 0;
 }
-
-/* --- running --------------------------------------------------------------------------------- */
 
 int control_fd(const struct control *control)
 {
-    return control->epoll_fd;
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(control->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+
+    assert(info != NULL);
+    return info->epoll_fd;
 }
 
 void control_run(struct control *control)
 {
-    (void)watch_tick(control);
-    (void)MHD_run(control->daemon); /* fails only for daemons with threads */
+    watch_beat(control, env_now_ns(control->config.env));
+    if (MHD_run(control->daemon) != MHD_YES) {
+        log_event(LOG_LEVEL_ERROR, {"event", "the control API's server does not run"});
+    }
+}
+
+static int beat_in_ms(const struct control *control)
+{
+    uint64_t now_ns = env_now_ns(control->config.env);
+
+    if (control->next_heartbeat_ns <= now_ns) {
+        return 0;
+    }
+    return (int)((control->next_heartbeat_ns - now_ns) / NS_PER_MS) + 1;
 }
 
 int control_next_ms(const struct control *control)
 {
-    MHD_UNSIGNED_LONG_LONG ms = 0;
-    int next_ms = control->watchers == NULL ? -1 : 1000;
+    MHD_UNSIGNED_LONG_LONG mhd_ms = 0;
+    int next_ms = control->watcher_count > 0 ? beat_in_ms(control) : -1;
 
-    if (MHD_get_timeout(control->daemon, &ms) == MHD_YES &&
-        (next_ms < 0 || ms < (MHD_UNSIGNED_LONG_LONG)next_ms)) {
-        next_ms = ms > 60000 ? 60000 : (int)ms;
+    if (MHD_get_timeout(control->daemon, &mhd_ms) == MHD_YES) {
+        int ms = mhd_ms > INT_MAX ? INT_MAX : (int)mhd_ms;
+        next_ms = next_ms < 0 || ms < next_ms ? ms : next_ms;
     }
     return next_ms;
 }
@@ -362,15 +287,40 @@ void control_changed(struct control *control, const struct service_change *chang
     watch_changed(control, change);
 }
 
+/* MHD gives the socket back, and it is ours to close again. */
+static void close_listener(struct control *control)
+{
+    if (control->listen_fd < 0) {
+        return;
+    }
+    if (control->daemon != NULL && MHD_quiesce_daemon(control->daemon) == MHD_INVALID_SOCKET) {
+        log_event(LOG_LEVEL_WARNING, {"event", "the control socket was not listened on"});
+    }
+    close_fdp(&control->listen_fd);
+    control->listen_fd = -1;
+}
+
 void control_stop(struct control *control)
 {
+    if (control->is_stopping) {
+        return;
+    }
     control->is_stopping = true;
-    watch_end_all(control);
+    close_listener(control);
+    watch_end(control);
 }
 
 bool control_is_idle(const struct control *control)
 {
-    return control->call_count == 0 && control->watchers == NULL;
+    return control->exchanges == NULL && control->watcher_count == 0;
+}
+
+/* MHD aborts if a connection is suspended when it stops. */
+static void resume_all(struct control *control)
+{
+    control->is_stopping = true;
+    watch_end(control);
+    exchange_give_up(control);
 }
 
 void control_free(struct control *control)
@@ -378,10 +328,12 @@ void control_free(struct control *control)
     if (control == NULL) {
         return;
     }
-    control->is_stopping = true;
-    watch_end_all(control); /* MHD stops only when nothing is suspended */
-    (void)MHD_run(control->daemon);
-    MHD_stop_daemon(control->daemon);
-    assert(control->call_count == 0);
+    remove_socket(control);
+    close_listener(control);
+    if (control->daemon != NULL) {
+        resume_all(control);
+        MHD_stop_daemon(control->daemon);
+        assert(control->exchanges == NULL && control->watcher_count == 0);
+    }
     free(control);
 }

@@ -2,44 +2,78 @@
 #include "control/show.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/instant.h"
-#include "disk/format.h"
+#include "base/log.h"
 #include "replica/report.h"
+
+/* --- pieces ---------------------------------------------------------------------------------- */
+
+bool show_put(json_t *object, const char *name, json_t *value)
+{
+    return json_object_set_new(object, name, value) == 0;
+}
+
+bool show_append(json_t *list, json_t *value)
+{
+    return json_array_append_new(list, value) == 0;
+}
+
+/* Paths and names of files may be any bytes, and messages are cut somewhere: an answer has to come
+ * all the same. */
+static json_t *plain_text(const char *text)
+{
+    char *copy = strdup(text);
+
+    if (copy == NULL) {
+        return NULL;
+    }
+    for (char *at = copy; *at != '\0'; at++) {
+        if ((unsigned char)*at >= 0x80) {
+            *at = '?';
+        }
+    }
+    json_t *value = json_string(copy);
+    free(copy);
+    return value;
+}
+
+json_t *show_text(const char *text)
+{
+    json_t *value = json_string(text);
+
+    return value != NULL ? value : plain_text(text);
+}
+
+json_t *show_text_or_null(const char *text)
+{
+    return text[0] == '\0' ? json_null() : show_text(text);
+}
+
+/* JSON's numbers end at 2^63 here; what is more is no count of anything real. */
+json_t *show_number(uint64_t number)
+{
+    return json_integer(number > INT64_MAX ? INT64_MAX : (json_int_t)number);
+}
 
 json_t *show_time(int64_t at_us)
 {
     char text[INSTANT_TEXT_MAX];
 
     instant_format(at_us, text);
-    return text[0] == '\0' ? json_null() : json_string(text);
+    return show_text_or_null(text);
 }
 
-json_t *show_text(const char *text)
-{
-    json_t *shown = json_string(text);
-    char plain[PATH_TEXT_MAX];
-    size_t len = 0;
-
-    if (shown != NULL) {
-        return shown;
-    }
-    for (; text[len] != '\0' && len + 1 < sizeof plain; len++) {
-        plain[len] = (text[len] & 0x80) != 0 ? '?' : text[len];
-    }
-    plain[len] = '\0';
-    return json_string(plain);
-}
-
-static json_t *show_uuid(const struct uuid *uuid)
+json_t *show_id(const struct uuid *id)
 {
     char text[UUID_TEXT_MAX];
 
-    if (uuid_is_nil(uuid)) {
+    if (uuid_is_nil(id)) {
         return json_null();
     }
-    uuid_format(uuid, text);
+    uuid_format(id, text);
     return json_string(text);
 }
 
@@ -51,220 +85,338 @@ static json_t *show_fingerprint(const uint8_t fingerprint[FINGERPRINT_BYTES])
     return json_string(text);
 }
 
+/* The object, or nothing of it. */
+static json_t *complete(json_t *object, bool is_complete)
+{
+    if (!is_complete) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
 static json_t *show_vm_name(const struct uuid *id, const char *name)
 {
-    return json_pack("{s:o, s:o}", "id", show_uuid(id), "name", show_text(name));
+    json_t *object = json_object();
+
+    return complete(object, show_put(object, "id", show_id(id)) &&
+                                show_put(object, "name", show_text(name)));
 }
 
-/* --- this host ------------------------------------------------------------------------------- */
-
-json_t *show_host(const struct control_config *config, uint64_t uptime_s)
+/* A VM that only its id is known of. */
+static json_t *find_vm_name(const struct show *show, const struct uuid *id)
 {
-    const struct service *service = config->service;
-    uint32_t relationships = 0;
-    uint32_t open = 0;
-    uint32_t running = 0;
     struct service_vm vm;
+    struct error err = {0};
+    char text[UUID_TEXT_MAX];
 
-    for (uint32_t i = 0; i < service_vm_count(service); i++) {
-        service_vm_at(service, i, &vm);
-        relationships += vm.relationships[0] != NULL ? 1U : 0U;
-        relationships += vm.relationships[1] != NULL ? 1U : 0U;
+    if (uuid_is_nil(id)) {
+        return json_null();
     }
-    for (uint32_t i = 0; i < service_job_count(service); i++) {
-        const struct job_row *job = service_job_at(service, i);
-        open += job_state_is_end(job->state) ? 0 : 1;
-        running += service_job_is_at_work(service, &job->id) ? 1 : 0;
-    }
-    return json_pack("{s:o, s:s, s:o, s:I, s:i, s:i, s:i, s:i, s:{s:b, s:s, s:s}}", "name",
-                     show_text(service_host_name(service)), "version", RESILVER_VERSION,
-                     "fingerprint", show_fingerprint(config->identity->fingerprint), "uptime_s",
-                     (json_int_t)uptime_s, "vms", (int)service_vm_count(service), "relationships",
-                     (int)relationships, "open_jobs", (int)open, "running_jobs", (int)running,
-                     "replication", "enabled", config->listen_address[0] != '\0', "listen",
-                     config->listen_address, "advertise", config->advertise_address);
+    uuid_format(id, text);
+    bool is_there = service_find_vm(show->service, text, &vm, &err) == 0;
+    return show_vm_name(id, is_there ? vm.name : text);
 }
 
-/* --- VMs ------------------------------------------------------------------------------------- */
+/* --- replies --------------------------------------------------------------------------------- */
 
-static json_t *show_vm_disks(const struct vm *vm)
+json_t *show_reply(const struct service_reply *reply)
 {
-    json_t *disks = json_array();
+    json_t *object = json_object();
 
-    for (uint32_t i = 0; vm != NULL && i < vm->disk_count; i++) {
-        const struct vm_disk *disk = &vm->disks[i];
-        bool has_format = disk->format != DISK_FORMAT_INVALID;
-        (void)json_array_append_new(
-            disks,
-            json_pack("{s:o, s:o, s:o}", "name", show_text(disk->name), "path",
-                      show_text(disk->path), "format",
-                      has_format ? json_string(disk_format_name(disk->format)) : json_null()));
-    }
-    return disks;
+    return complete(
+        object, show_put(object, "return_value", show_number(reply->value)) &&
+                    show_put(object, "return_name", show_text(return_value_name(reply->value))) &&
+                    show_put(object, "job", show_id(&reply->job)) &&
+                    show_put(object, "message", show_text(reply->error.message)));
 }
 
-json_t *show_vm(const struct service *service, const struct service_vm *vm)
+json_t *show_error(enum return_value value, const struct error *err)
 {
-    json_t *relationships = json_array();
+    const char *message = err->message[0] != '\0' ? err->message : return_value_name(value);
+    json_t *object = json_object();
+    json_t *error = json_object();
 
-    for (int hop = 0; hop < 2; hop++) {
-        if (vm->relationships[hop] != NULL) {
-            (void)json_array_append_new(relationships,
-                                        show_relationship(service, vm->relationships[hop]));
-        }
-    }
-    return json_pack("{s:o, s:o, s:i, s:s, s:o, s:o, s:o}", "id", show_uuid(&vm->id), "name",
-                     show_text(vm->name), "mode", (int)vm->mode, "mode_name",
-                     replication_mode_name(vm->mode), "inventory",
-                     vm->vm != NULL ? json_string("plain") : json_null(), "disks",
-                     show_vm_disks(vm->vm), "relationships", relationships);
+    /* First handed over, then filled: from then on the object frees it. */
+    return complete(object,
+                    show_put(object, "error", error) &&
+                        show_put(error, "kind", show_text(error_kind_name(err->kind))) &&
+                        show_put(error, "message", show_text(message)) &&
+                        show_put(error, "return_value", show_number(value)) &&
+                        show_put(error, "return_name", show_text(return_value_name(value))));
+}
+
+/* --- relationships --------------------------------------------------------------------------- */
+
+static json_t *show_minute(uint32_t minute)
+{
+    char text[16];
+
+    (void)snprintf(text, sizeof text, "%02u:%02u", minute / 60, minute % 60);
+    return json_string(text);
 }
 
 static json_t *show_settings(const struct relationship_settings *settings)
 {
-    char start[8];
-    char end[8];
+    json_t *object = json_object();
+    json_t *window = json_object();
 
-    (void)snprintf(start, sizeof start, "%02u:%02u", settings->auto_start_minute / 60 % 24,
-                   settings->auto_start_minute % 60);
-    (void)snprintf(end, sizeof end, "%02u:%02u", settings->auto_end_minute / 60 % 24,
-                   settings->auto_end_minute % 60);
-    return json_pack("{s:i, s:i, s:I, s:b, s:{s:b, s:s, s:s}}", "recovery_history",
-                     (int)settings->recovery_history, "interval_s", (int)settings->interval_s,
-                     "rate_bytes_per_s", (json_int_t)settings->rate_bytes_per_s, "compression",
-                     settings->is_compression_enabled, "auto_resync", "enabled",
-                     settings->is_auto_resync_enabled, "start", start, "end", end);
+    return complete(
+        object,
+        show_put(object, "auto_resync", window) &&
+            show_put(object, "recovery_history", show_number(settings->recovery_history)) &&
+            show_put(object, "interval_s", show_number(settings->interval_s)) &&
+            show_put(object, "rate_bytes_per_s", show_number(settings->rate_bytes_per_s)) &&
+            show_put(object, "compression", json_boolean(settings->is_compression_enabled)) &&
+            show_put(window, "enabled", json_boolean(settings->is_auto_resync_enabled)) &&
+            show_put(window, "start", show_minute(settings->auto_start_minute)) &&
+            show_put(window, "end", show_minute(settings->auto_end_minute)));
 }
 
-static json_t *show_disks(const struct relationship_row *row)
+static json_t *show_relationship_disk(const struct relationship_disk *disk)
 {
-    json_t *disks = json_array();
+    json_t *object = json_object();
 
-    for (uint32_t i = 0; i < row->disk_count; i++) {
-        (void)json_array_append_new(disks, json_pack("{s:o, s:I, s:b}", "name",
-                                                     show_text(row->disks[i].name), "size_bytes",
-                                                     (json_int_t)row->disks[i].size_bytes,
-                                                     "included", row->disks[i].is_included));
+    return complete(object, show_put(object, "name", show_text(disk->name)) &&
+                                show_put(object, "size_bytes", show_number(disk->size_bytes)) &&
+                                show_put(object, "included", json_boolean(disk->is_included)));
+}
+
+static json_t *show_relationship_disks(const struct relationship_row *row)
+{
+    json_t *list = json_array();
+    bool is_complete = list != NULL;
+
+    for (uint32_t i = 0; i < row->disk_count && is_complete; i++) {
+        is_complete = show_append(list, show_relationship_disk(&row->disks[i]));
     }
-    return disks;
+    return complete(list, is_complete);
 }
 
-static json_t *show_open_job(const struct service *service, const struct relationship_row *row)
+/* The newest that has not ended; jobs are in the order in which they were made. */
+static json_t *show_open_job(const struct show *show, const struct relationship_row *row)
 {
-    for (uint32_t i = 0; i < service_job_count(service); i++) {
-        const struct job_row *job = service_job_at(service, i);
-        if (!job_state_is_end(job->state) && uuid_equal(&job->vm, &row->vm) &&
-            job->hop == row->hop) {
-            return show_uuid(&job->id);
+    for (uint32_t i = service_job_count(show->service); i > 0; i--) {
+        const struct job_row *job = service_job_at(show->service, i - 1);
+        if (job->hop == row->hop && !job_state_is_end(job->state) &&
+            uuid_equal(&job->vm, &row->vm)) {
+            return show_id(&job->id);
         }
     }
     return json_null();
 }
 
-json_t *show_relationship(const struct service *service, const struct relationship_row *row)
+static bool put_relationship_state(json_t *object, const struct relationship_row *row)
 {
-    json_t *shown =
-        json_pack("{s:o, s:i, s:i, s:s, s:i, s:s, s:i, s:s, s:o, s:o}", "vm",
-                  show_vm_name(&row->vm, row->vm_name), "hop", (int)row->hop, "role",
-                  (int)row->role, "role_name", relationship_role_name(row->role), "state",
-                  (int)row->state, "state_name", replication_state_name(row->state), "health",
-                  (int)row->health, "health_name", replication_health_name(row->health), "reason",
-                  show_text(row->reason), "peer", show_text(row->peer));
-    json_t *more = json_pack("{s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "created",
-                             show_time(row->created_us), "last_replication",
-                             show_time(row->last_replication_us), "last_apply",
-                             show_time(row->last_apply_us), "last_try", show_time(row->last_try_us),
-                             "generation", (json_int_t)row->generation, "folder",
-                             row->folder[0] == '\0' ? json_null() : show_text(row->folder), "job",
-                             show_open_job(service, row), "settings", show_settings(&row->settings),
-                             "disks", show_disks(row));
+    return show_put(object, "hop", show_number(row->hop)) &&
+           show_put(object, "role", show_number(row->role)) &&
+           show_put(object, "role_name", show_text(relationship_role_name(row->role))) &&
+           show_put(object, "state", show_number(row->state)) &&
+           show_put(object, "state_name", show_text(replication_state_name(row->state))) &&
+           show_put(object, "health", show_number(row->health)) &&
+           show_put(object, "health_name", show_text(replication_health_name(row->health))) &&
+           show_put(object, "reason", show_text(row->reason));
+}
 
-    if (shown == NULL || more == NULL || json_object_update(shown, more) < 0) {
-        json_decref(shown);
-        shown = NULL;
+static bool put_relationship_times(json_t *object, const struct relationship_row *row)
+{
+    return show_put(object, "created", show_time(row->created_us)) &&
+           show_put(object, "last_replication", show_time(row->last_replication_us)) &&
+           show_put(object, "last_apply", show_time(row->last_apply_us)) &&
+           show_put(object, "last_try", show_time(row->last_try_us));
+}
+
+json_t *show_relationship(const struct show *show, const struct relationship_row *row)
+{
+    json_t *object = json_object();
+
+    return complete(object, show_put(object, "vm", show_vm_name(&row->vm, row->vm_name)) &&
+                                put_relationship_state(object, row) &&
+                                show_put(object, "peer", show_text(row->peer)) &&
+                                put_relationship_times(object, row) &&
+                                show_put(object, "generation", show_number(row->generation)) &&
+                                show_put(object, "folder", show_text_or_null(row->folder)) &&
+                                show_put(object, "job", show_open_job(show, row)) &&
+                                show_put(object, "settings", show_settings(&row->settings)) &&
+                                show_put(object, "disks", show_relationship_disks(row)));
+}
+
+json_t *show_no_relationship(const struct show *show, const struct uuid *vm, uint8_t hop)
+{
+    json_t *object = json_object();
+
+    return complete(object, show_put(object, "vm", find_vm_name(show, vm)) &&
+                                show_put(object, "hop", show_number(hop)) &&
+                                show_put(object, "state", show_number(STATE_DISABLED)) &&
+                                show_put(object, "state_name",
+                                         show_text(replication_state_name(STATE_DISABLED))));
+}
+
+/* --- VMs ------------------------------------------------------------------------------------- */
+
+static json_t *show_vm_disk(const struct vm_disk *disk)
+{
+    json_t *object = json_object();
+    json_t *format = disk->format == DISK_FORMAT_INVALID
+                         ? json_null()
+                         : show_text(disk_format_name(disk->format));
+
+    return complete(object, show_put(object, "format", format) &&
+                                show_put(object, "name", show_text(disk->name)) &&
+                                show_put(object, "path", show_text(disk->path)));
+}
+
+static json_t *show_vm_disks(const struct vm *vm)
+{
+    json_t *list = json_array();
+    bool is_complete = list != NULL;
+
+    for (uint32_t i = 0; vm != NULL && i < vm->disk_count && is_complete; i++) {
+        is_complete = show_append(list, show_vm_disk(&vm->disks[i]));
     }
-    json_decref(more);
-    return shown;
+    return complete(list, is_complete);
+}
+
+static json_t *show_vm_relationships(const struct show *show, const struct service_vm *vm)
+{
+    json_t *list = json_array();
+    bool is_complete = list != NULL;
+
+    for (uint32_t hop = 0; hop < ARRAY_COUNT(vm->relationships) && is_complete; hop++) {
+        if (vm->relationships[hop] != NULL) {
+            is_complete = show_append(list, show_relationship(show, vm->relationships[hop]));
+        }
+    }
+    return complete(list, is_complete);
+}
+
+json_t *show_vm(const struct show *show, const struct service_vm *vm)
+{
+    json_t *object = json_object();
+    const char *inventory = vm->inventory != NULL ? vm->inventory : "";
+
+    return complete(object,
+                    show_put(object, "id", show_id(&vm->id)) &&
+                        show_put(object, "name", show_text(vm->name)) &&
+                        show_put(object, "mode", show_number(vm->mode)) &&
+                        show_put(object, "mode_name", show_text(replication_mode_name(vm->mode))) &&
+                        show_put(object, "inventory", show_text_or_null(inventory)) &&
+                        show_put(object, "disks", show_vm_disks(vm->vm)) &&
+                        show_put(object, "relationships", show_vm_relationships(show, vm)));
 }
 
 /* --- jobs ------------------------------------------------------------------------------------ */
 
+static int64_t elapsed_us(const struct show *show, const struct job_row *row)
+{
+    int64_t until_us = row->ended_us != 0 ? row->ended_us : show->now_us;
+
+    /* A clock that was set back makes no job younger than nothing. */
+    return row->started_us == 0 || until_us < row->started_us ? 0 : until_us - row->started_us;
+}
+
 static json_t *show_job_error(const struct job_row *row)
 {
-    if (row->error[0] == '\0') {
+    if (row->error_code == 0 && row->error[0] == '\0') {
         return json_null();
     }
-    return json_pack("{s:i, s:s, s:o}", "code", (int)row->error_code, "kind",
-                     error_kind_name((enum error_kind)row->error_kind), "message",
-                     show_text(row->error));
+    json_t *object = json_object();
+    const char *kind = error_kind_name((enum error_kind)row->error_kind);
+    return complete(object, show_put(object, "code", show_number(row->error_code)) &&
+                                show_put(object, "kind", show_text(kind)) &&
+                                show_put(object, "message", show_text(row->error)));
 }
 
-static json_t *show_progress(const struct service *service, const struct job_row *row)
+static json_t *show_progress(const struct show *show, const struct job_row *row)
 {
-    const struct progress *progress = service_job_progress(service, &row->id);
-    char vm[UUID_TEXT_MAX];
-    struct service_vm found;
+    const struct progress *progress = service_job_progress(show->service, &row->id);
+    struct service_vm vm;
+    struct error err = {0};
+    char id[UUID_TEXT_MAX];
 
-    uuid_format(&row->vm, vm);
-    if (progress == NULL || service_find_vm(service, vm, &found, NULL) < 0 ||
-        found.relationships[row->hop] == NULL) {
+    uuid_format(&row->vm, id);
+    if (progress == NULL || row->hop > 1 || service_find_vm(show->service, id, &vm, &err) < 0 ||
+        vm.relationships[row->hop] == NULL) {
         return json_null();
     }
-    uint64_t elapsed_ns =
-        (uint64_t)(service_now(service) - row->started_us) * (NS_PER_S / US_PER_S);
-    return report_new(found.relationships[row->hop], progress, elapsed_ns);
+    return report_new(vm.relationships[row->hop], progress,
+                      (uint64_t)elapsed_us(show, row) * (NS_PER_MS / 1000));
 }
 
-static double elapsed_s(const struct service *service, const struct job_row *row)
+/* The service wrote it; what the database's disk made unreadable is not there. */
+static json_t *show_report(const struct job_row *row)
 {
-    int64_t end_us = row->ended_us != 0 ? row->ended_us : service_now(service);
+    json_t *report =
+        row->report != NULL ? json_loads(row->report, JSON_REJECT_DUPLICATES, NULL) : NULL;
 
-    return row->started_us == 0 || end_us < row->started_us
-               ? 0.0
-               : (double)((end_us - row->started_us) / 1000) / 1000.0;
+    return report != NULL ? report : json_null();
 }
 
-json_t *show_job(const struct service *service, const struct job_row *row)
+static bool put_job_times(json_t *object, const struct show *show, const struct job_row *row)
 {
-    bool is_open = !job_state_is_end(row->state);
-    json_t *report = row->report == NULL || is_open
-                         ? NULL
-                         : json_loads(row->report, JSON_REJECT_DUPLICATES, NULL);
-    json_t *shown = json_pack(
-        "{s:o, s:I, s:i, s:s, s:i, s:s, s:o, s:i, s:o, s:o, s:o, s:o}", "id", show_uuid(&row->id),
-        "sequence", (json_int_t)row->sequence, "type", (int)row->type, "type_name",
-        job_type_name(row->type), "state", (int)row->state, "state_name",
-        job_state_name(row->state), "vm", show_vm_name(&row->vm, row->vm_name), "hop",
-        (int)row->hop, "owner", show_text(row->owner), "submitted", show_time(row->submitted_us),
-        "scheduled_start", show_time(row->scheduled_us), "started", show_time(row->started_us));
-    json_t *more = json_pack(
-        "{s:o, s:o, s:f, s:i, s:I, s:o, s:o, s:b, s:o, s:o, s:o}", "ended",
-        show_time(row->ended_us), "changed", show_time(row->changed_us), "elapsed_s",
-        elapsed_s(service, row), "percent", (int)row->percent, "attempts",
-        (json_int_t)row->attempts, "next_try", show_time(row->next_try_us), "status",
-        show_text(row->status), "cancellable", is_open, "error", show_job_error(row), "progress",
-        show_progress(service, row), "report", report == NULL ? json_null() : report);
+    int64_t seconds = elapsed_us(show, row) / US_PER_S;
 
-    if (shown == NULL || more == NULL || json_object_update(shown, more) < 0) {
-        json_decref(shown);
-        shown = NULL;
-    }
-    json_decref(more);
-    return shown;
+    return show_put(object, "submitted", show_time(row->submitted_us)) &&
+           show_put(object, "scheduled_start", show_time(row->scheduled_us)) &&
+           show_put(object, "started", show_time(row->started_us)) &&
+           show_put(object, "ended", show_time(row->ended_us)) &&
+           show_put(object, "changed", show_time(row->changed_us)) &&
+           show_put(object, "elapsed_s", json_integer(seconds)) &&
+           show_put(object, "next_try", show_time(row->next_try_us));
+}
+
+static bool put_job_state(json_t *object, const struct job_row *row)
+{
+    bool is_cancellable = !job_state_is_end(row->state) && row->state != JOB_SHUTTING_DOWN;
+
+    return show_put(object, "type", show_number(row->type)) &&
+           show_put(object, "type_name", show_text(job_type_name(row->type))) &&
+           show_put(object, "state", show_number(row->state)) &&
+           show_put(object, "state_name", show_text(job_state_name(row->state))) &&
+           show_put(object, "percent", show_number(row->percent)) &&
+           show_put(object, "attempts", show_number(row->attempts)) &&
+           show_put(object, "status", show_text(row->status)) &&
+           show_put(object, "cancellable", json_boolean(is_cancellable));
+}
+
+json_t *show_job(const struct show *show, const struct job_row *row)
+{
+    json_t *object = json_object();
+    bool has_ended = job_state_is_end(row->state);
+    json_t *progress = has_ended ? json_null() : show_progress(show, row);
+    json_t *report = has_ended ? show_report(row) : json_null();
+    /* Both are taken, whatever fails. */
+    bool is_complete = show_put(object, "progress", progress);
+    is_complete = show_put(object, "report", report) && is_complete;
+
+    return complete(object, is_complete && show_put(object, "id", show_id(&row->id)) &&
+                                show_put(object, "sequence", show_number(row->sequence)) &&
+                                show_put(object, "vm", show_vm_name(&row->vm, row->vm_name)) &&
+                                show_put(object, "hop", show_number(row->hop)) &&
+                                show_put(object, "owner", show_text(row->owner)) &&
+                                put_job_state(object, row) && put_job_times(object, show, row) &&
+                                show_put(object, "error", show_job_error(row)));
 }
 
 /* --- hosts ----------------------------------------------------------------------------------- */
 
 json_t *show_peer(const struct host_row *row)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "name", show_text(row->name), "address",
-                     show_text(row->address), "fingerprint", show_fingerprint(row->fingerprint),
-                     "paired", show_time(row->paired_us), "revoked", show_time(row->revoked_us));
+    json_t *object = json_object();
+
+    return complete(object,
+                    show_put(object, "name", show_text(row->name)) &&
+                        show_put(object, "address", show_text(row->address)) &&
+                        show_put(object, "fingerprint", show_fingerprint(row->fingerprint)) &&
+                        show_put(object, "paired", show_time(row->paired_us)) &&
+                        show_put(object, "revoked", show_time(row->revoked_us)));
 }
 
 static const char *pairing_state_name(enum pairing_state state)
 {
     switch (state) {
+    case PAIRING_INVALID:
+        break;
     case PAIRING_WAITING:
         return "waiting";
     case PAIRING_CODE:
@@ -274,79 +426,98 @@ static const char *pairing_state_name(enum pairing_state state)
     case PAIRING_DONE:
         return "done";
     case PAIRING_FAILED:
-    case PAIRING_INVALID:
-        break;
+        return "failed";
     }
-    return "failed";
+    return "unknown";
+}
+
+static json_t *show_pairing_peer(const struct pairing *pairing)
+{
+    if (pairing->peer_name[0] == '\0') {
+        return json_null();
+    }
+    json_t *object = json_object();
+    return complete(
+        object, show_put(object, "name", show_text(pairing->peer_name)) &&
+                    show_put(object, "address", show_text(pairing->peer_address)) &&
+                    show_put(object, "fingerprint", show_fingerprint(pairing->peer_fingerprint)));
 }
 
 json_t *show_pairing(const struct pairing *pairing)
 {
-    json_t *peer = json_null();
+    json_t *object = json_object();
 
-    if (pairing->peer_name[0] != '\0') {
-        peer = json_pack("{s:o, s:o, s:o}", "name", show_text(pairing->peer_name), "address",
-                         show_text(pairing->peer_address), "fingerprint",
-                         show_fingerprint(pairing->peer_fingerprint));
-    }
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "id", show_uuid(&pairing->id), "state",
-                     pairing_state_name(pairing->state), "code",
-                     pairing->code[0] == '\0' ? json_null() : json_string(pairing->code), "peer",
-                     peer, "message", show_text(pairing->message), "expires",
-                     show_time(pairing->expires_us));
+    return complete(object,
+                    show_put(object, "id", show_id(&pairing->id)) &&
+                        show_put(object, "state", show_text(pairing_state_name(pairing->state))) &&
+                        show_put(object, "code", show_text_or_null(pairing->code)) &&
+                        show_put(object, "peer", show_pairing_peer(pairing)) &&
+                        show_put(object, "message", show_text(pairing->message)) &&
+                        show_put(object, "expires", show_time(pairing->expires_us)));
 }
 
 json_t *show_authorization(const struct authorization_row *row)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "allowed_primary",
-                     show_text(row->allowed_primary), "fingerprint",
-                     show_fingerprint(row->fingerprint), "trust_group", show_text(row->trust_group),
-                     "storage_root", show_text(row->storage_root), "created",
-                     show_time(row->created_us));
+    json_t *object = json_object();
+
+    return complete(object,
+                    show_put(object, "allowed_primary", show_text(row->allowed_primary)) &&
+                        show_put(object, "fingerprint", show_fingerprint(row->fingerprint)) &&
+                        show_put(object, "trust_group", show_text(row->trust_group)) &&
+                        show_put(object, "storage_root", show_text(row->storage_root)) &&
+                        show_put(object, "created", show_time(row->created_us)));
 }
 
-/* --- history --------------------------------------------------------------------------------- */
+/* --- what happened --------------------------------------------------------------------------- */
 
-static const char *level_name(uint16_t level)
+static const char *level_word(uint16_t level)
 {
-    static const char *const names[] = {"", "error", "warning", "notice", "info", "debug"};
-
-    return level < ARRAY_COUNT(names) ? names[level] : "";
-}
-
-json_t *show_event(const struct service *service, const struct event_row *row)
-{
-    char id[UUID_TEXT_MAX];
-    struct service_vm vm;
-    json_t *shown_vm = json_null();
-
-    if (!uuid_is_nil(&row->vm)) {
-        uuid_format(&row->vm, id);
-        bool is_known = service_find_vm(service, id, &vm, NULL) == 0;
-        shown_vm = show_vm_name(&row->vm, is_known ? vm.name : "");
+    switch ((enum log_level)level) {
+    case LOG_LEVEL_INVALID:
+        break;
+    case LOG_LEVEL_ERROR:
+        return "error";
+    case LOG_LEVEL_WARNING:
+        return "warning";
+    case LOG_LEVEL_NOTICE:
+        return "notice";
+    case LOG_LEVEL_INFO:
+        return "info";
+    case LOG_LEVEL_DEBUG:
+        return "debug";
     }
-    return json_pack("{s:I, s:o, s:i, s:s, s:o, s:i, s:o, s:o, s:o}", "id", (json_int_t)row->id,
-                     "time", show_time(row->time_us), "code", (int)row->code, "level",
-                     level_name(row->level), "vm", shown_vm, "hop", (int)row->hop, "job",
-                     show_uuid(&row->job), "what", show_text(row->what), "text",
-                     show_text(row->text));
+    return "unknown";
+}
+
+json_t *show_event(const struct show *show, const struct event_row *row)
+{
+    json_t *object = json_object();
+
+    return complete(object, show_put(object, "id", show_number(row->id)) &&
+                                show_put(object, "time", show_time(row->time_us)) &&
+                                show_put(object, "code", show_number(row->code)) &&
+                                show_put(object, "level", show_text(level_word(row->level))) &&
+                                show_put(object, "vm", find_vm_name(show, &row->vm)) &&
+                                show_put(object, "hop", show_number(row->hop)) &&
+                                show_put(object, "job", show_id(&row->job)) &&
+                                show_put(object, "what", show_text(row->what)) &&
+                                show_put(object, "text", show_text(row->text)));
 }
 
 json_t *show_statistics(const struct statistics_row *row)
 {
-    return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "start",
-                     show_time(row->start_us), "end", show_time(row->end_us), "successes",
-                     (json_int_t)row->success_count, "misses", (json_int_t)row->miss_count,
-                     "network_failures", (json_int_t)row->network_failure_count, "failures",
-                     (json_int_t)row->failure_count, "size_bytes", (json_int_t)row->size_bytes,
-                     "max_size_bytes", (json_int_t)row->max_size_bytes, "latency_s",
-                     (json_int_t)row->latency_s, "max_latency_s", (json_int_t)row->max_latency_s,
-                     "resynced_bytes", (json_int_t)row->resynced_bytes);
-}
+    json_t *object = json_object();
 
-json_t *show_reply(enum return_value value, const struct uuid *job, const char *message)
-{
-    return json_pack("{s:i, s:s, s:o, s:o}", "return_value", (int)value, "return_name",
-                     return_value_name(value), "job", show_uuid(job), "message",
-                     show_text(message));
+    return complete(
+        object, show_put(object, "start", show_time(row->start_us)) &&
+                    show_put(object, "end", show_time(row->end_us)) &&
+                    show_put(object, "successes", show_number(row->success_count)) &&
+                    show_put(object, "misses", show_number(row->miss_count)) &&
+                    show_put(object, "network_failures", show_number(row->network_failure_count)) &&
+                    show_put(object, "failures", show_number(row->failure_count)) &&
+                    show_put(object, "size_bytes", show_number(row->size_bytes)) &&
+                    show_put(object, "max_size_bytes", show_number(row->max_size_bytes)) &&
+                    show_put(object, "latency_s", show_number(row->latency_s)) &&
+                    show_put(object, "max_latency_s", show_number(row->max_latency_s)) &&
+                    show_put(object, "resynced_bytes", show_number(row->resynced_bytes)));
 }

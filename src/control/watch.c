@@ -1,199 +1,295 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * watch.c - each watcher has a short list of what it has not heard yet; objects are made when they
- * are sent.
+ * watch.c
+ *
+ * 1. A watcher is suspended exactly while it has nothing to send.
+ * 2. It belongs to its response: MHD frees both when the connection ends.
  */
 #include "control/watch.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
-#include "base/limits.h"
-#include "control/show.h"
+#include "base/log.h"
 
-struct news {
+struct change {
+    struct change *next; /* owned */
     enum service_subject subject;
     struct uuid id;
     uint8_t hop;
-    struct event_row event; /* SUBJECT_EVENT */
+    struct event_row *event; /* owned; of SUBJECT_EVENT */
 };
 
 struct watcher {
-    struct watcher *next;
+    struct watcher *next;              /* of the control */
     struct control *control;           /* borrowed */
-    struct MHD_Connection *connection; /* borrowed */
-    bool is_suspended;
-    bool is_over; /* too slow, or the service stops */
-    uint64_t last_ns;
-    uint32_t first;
-    uint32_t count;
-    struct news *news; /* owned ring of CONTROL_NEWS_MAX */
-    char *text;        /* owned: being sent */
-    size_t text_bytes;
+    struct MHD_Connection *connection; /* borrowed; outlives the watcher */
+    struct change *first;              /* owned, as the rest of the list */
+    struct change **last;
+    uint32_t change_count;
+    uint32_t event_count;
+    char *out; /* owned: what is being sent */
+    size_t out_bytes;
     size_t sent_bytes;
+    bool is_suspended;
+    bool is_beat_due;
+    bool is_cut;
 };
 
-void watch_begin(struct call *call)
-{
-    struct control *control = call->control;
-    struct error err = {0};
-    struct watcher *watcher =
-        control->watcher_count == CONTROL_WATCHERS_MAX ? NULL : calloc(1, sizeof *watcher);
+/* --- changes that wait ----------------------------------------------------------------------- */
 
-    if (watcher != NULL) {
-        watcher->news = calloc(CONTROL_NEWS_MAX, sizeof *watcher->news);
-    }
-    if (watcher == NULL || watcher->news == NULL) {
-        free(watcher);
-        (void)fail(&err, ERR_LIMIT, 0, "as many watch as may: %u", CONTROL_WATCHERS_MAX);
-        call_refuse(call, 0, RETURN_OUT_OF_MEMORY, &err);
-        return;
-    }
-    watcher->control = control;
-    watcher->connection = call->connection;
-    watcher->last_ns = env_now_ns(control->config.env);
-    /* At once, so that the caller knows that from now on nothing is missed. */
-    watcher->text = strdup(": watching\n\n");
-    watcher->text_bytes = watcher->text == NULL ? 0 : strlen(watcher->text);
-    watcher->next = control->watchers;
-    control->watchers = watcher;
-    control->watcher_count++;
-    call->watcher = watcher;
-    call->has_answer = true;
-    call->status = MHD_HTTP_OK;
+static void free_change(struct change *change)
+{
+    free(change->event);
+    free(change);
 }
 
-/* --- what is sent ---------------------------------------------------------------------------- */
-
-static json_t *show_changed_relationship(const struct service *service, const struct news *news)
+static struct change *take_change(struct watcher *watcher)
 {
-    char id[UUID_TEXT_MAX];
-    struct service_vm vm;
+    struct change *change = watcher->first;
 
-    uuid_format(&news->id, id);
-    if (service_find_vm(service, id, &vm, NULL) < 0 || vm.relationships[news->hop] == NULL) {
-        return json_pack("{s:{s:s}, s:i, s:n}", "vm", "id", id, "hop", (int)news->hop, "state");
+    assert(watcher->change_count > 0);
+    watcher->first = change->next;
+    if (watcher->first == NULL) {
+        watcher->last = &watcher->first;
     }
-    return show_relationship(service, vm.relationships[news->hop]);
+    watcher->change_count--;
+    watcher->event_count -= change->subject == SUBJECT_EVENT ? 1 : 0;
+    return change;
 }
 
-static json_t *show_changed_job(const struct service *service, const struct news *news)
+static void drop_changes(struct watcher *watcher)
 {
-    const struct job_row *job = service_find_job(service, &news->id);
-
-    return job == NULL ? NULL : show_job(service, job);
-}
-
-static json_t *show_news(struct control *control, const struct news *news, const char **out_kind)
-{
-    const struct service *service = control->config.service;
-
-    switch (news->subject) {
-    case SUBJECT_JOB:
-        *out_kind = "job";
-        return show_changed_job(service, news);
-    case SUBJECT_RELATIONSHIP:
-        *out_kind = "relationship";
-        return show_changed_relationship(service, news);
-    case SUBJECT_HOST:
-        *out_kind = "host";
-        return json_object();
-    case SUBJECT_EVENT:
-        *out_kind = "event";
-        return show_event(service, &news->event);
-    case SUBJECT_INVALID:
-        break;
+    while (watcher->first != NULL) {
+        free_change(take_change(watcher));
     }
-    return NULL;
 }
 
-/* The next of the list, as text to send; false: there is nothing to say. */
-static bool prepare(struct watcher *watcher)
+static bool has_change(const struct watcher *watcher, const struct service_change *change)
 {
-    const char *kind = "";
-    char id[40] = "";
-
-    while (watcher->count > 0) {
-        const struct news *news = &watcher->news[watcher->first];
-        json_t *object = show_news(watcher->control, news, &kind);
-        char *data = object == NULL ? NULL : json_dumps(object, JSON_COMPACT);
-        json_decref(object);
-        if (news->subject == SUBJECT_EVENT) {
-            (void)snprintf(id, sizeof id, "id: %llu\n", (unsigned long long)news->event.id);
+    for (const struct change *at = watcher->first; at != NULL; at = at->next) {
+        if (at->subject == change->subject && at->hop == change->hop &&
+            uuid_equal(&at->id, &change->id)) {
+            return true;
         }
-        watcher->first = (watcher->first + 1) % CONTROL_NEWS_MAX;
-        watcher->count--;
-        if (data == NULL) {
-            continue; /* it has gone meanwhile */
-        }
-        size_t size = strlen(data) + sizeof id + 64;
-        watcher->text = malloc(size);
-        watcher->sent_bytes = 0;
-        watcher->text_bytes = watcher->text == NULL
-                                  ? 0
-                                  : (size_t)snprintf(watcher->text, size,
-                                                     "event: %s\n%sdata: %s\n\n", kind, id, data);
-        free(data);
-        return watcher->text != NULL;
     }
     return false;
 }
 
-/* MHD_ContentReaderCallback */
-static ssize_t read_stream(void *context, uint64_t position, char *buffer, size_t max)
+static struct change *change_new(const struct service_change *from)
+{
+    struct change *change = calloc(1, sizeof *change);
+
+    if (change == NULL) {
+        return NULL;
+    }
+    *change = (struct change){.subject = from->subject, .id = from->id, .hop = from->hop};
+    if (from->subject == SUBJECT_EVENT) {
+        change->event = malloc(sizeof *change->event);
+        if (change->event == NULL) {
+            free(change);
+            return NULL;
+        }
+        *change->event = *from->event;
+    }
+    return change;
+}
+
+/* False: there is no room for it. */
+static bool add_change(struct watcher *watcher, const struct service_change *change)
+{
+    bool is_event = change->subject == SUBJECT_EVENT;
+
+    if (!is_event && has_change(watcher, change)) {
+        return true;
+    }
+    if (watcher->change_count >= CONTROL_WATCH_CHANGES_MAX ||
+        (is_event && watcher->event_count >= CONTROL_WATCH_EVENTS_MAX)) {
+        return false;
+    }
+    struct change *made = change_new(change);
+    if (made == NULL) {
+        return false;
+    }
+    *watcher->last = made;
+    watcher->last = &made->next;
+    watcher->change_count++;
+    watcher->event_count += is_event ? 1 : 0;
+    return true;
+}
+
+/* --- as text --------------------------------------------------------------------------------- */
+
+/* A text under construction; out of memory it is NULL and stays so. */
+struct stream_text {
+    FILE *file;
+    char *at;
+    size_t len_bytes;
+};
+
+/* Takes object. JSON has no newlines of its own. */
+static void write_object(FILE *file, const char *kind, uint64_t id, json_t *object)
+{
+    char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
+
+    json_decref(object);
+    if (text == NULL) {
+        return;
+    }
+    if (id != 0) {
+        (void)fprintf(file, "id: %llu\n", (unsigned long long)id);
+    }
+    (void)fprintf(file, "event: %s\ndata: %s\n\n", kind, text); /* asked of ferror() */
+    free(text);
+}
+
+static json_t *show_changed_job(const struct show *show, const struct uuid *id)
+{
+    const struct job_row *row = service_find_job(show->service, id);
+
+    return row != NULL ? show_job(show, row) : NULL;
+}
+
+static json_t *show_changed_relationship(const struct show *show, const struct change *change)
+{
+    struct service_vm vm;
+    struct error err = {0};
+    char id[UUID_TEXT_MAX];
+
+    uuid_format(&change->id, id);
+    if (change->hop > 1 || service_find_vm(show->service, id, &vm, &err) < 0 ||
+        vm.relationships[change->hop] == NULL) {
+        return show_no_relationship(show, &change->id, change->hop);
+    }
+    return show_relationship(show, vm.relationships[change->hop]);
+}
+
+static void write_hosts(FILE *file, const struct show *show)
+{
+    for (uint32_t i = 0; i < service_host_count(show->service); i++) {
+        write_object(file, "host", 0, show_peer(service_host_at(show->service, i)));
+    }
+}
+
+static void write_change(FILE *file, const struct show *show, const struct change *change)
+{
+    switch (change->subject) {
+    case SUBJECT_INVALID:
+        break;
+    case SUBJECT_JOB:
+        write_object(file, "job", 0, show_changed_job(show, &change->id));
+        break;
+    case SUBJECT_RELATIONSHIP:
+        write_object(file, "relationship", 0, show_changed_relationship(show, change));
+        break;
+    case SUBJECT_HOST:
+        write_hosts(file, show);
+        break;
+    case SUBJECT_EVENT:
+        write_object(file, "event", change->event->id, show_event(show, change->event));
+        break;
+    }
+}
+
+/* The next change becomes what is sent; a change of what is gone becomes nothing. False: no memory.
+ */
+static bool fill_change(struct watcher *watcher)
+{
+    const struct control_config *config = &watcher->control->config;
+    struct show show = {.service = config->service, .now_us = env_wall_us(config->env)};
+    struct stream_text text = {0};
+    struct change *change = take_change(watcher);
+
+    text.file = open_memstream(&text.at, &text.len_bytes);
+    if (text.file == NULL) {
+        free_change(change);
+        return false;
+    }
+    write_change(text.file, &show, change);
+    free_change(change);
+    bool is_written = ferror(text.file) == 0;
+    if (fclose(text.file) != 0 || !is_written) {
+        free(text.at);
+        return false;
+    }
+    watcher->out = text.at;
+    watcher->out_bytes = text.len_bytes;
+    return true;
+}
+
+static bool fill_comment(struct watcher *watcher)
+{
+    watcher->out = strdup(": resilverd is here\n\n");
+    watcher->out_bytes = watcher->out != NULL ? strlen(watcher->out) : 0;
+    watcher->is_beat_due = false;
+    return watcher->out != NULL;
+}
+
+static void drop_sent(struct watcher *watcher)
+{
+    free(watcher->out);
+    watcher->out = NULL;
+    watcher->out_bytes = 0;
+    watcher->sent_bytes = 0;
+}
+
+/* Whatever is next to be sent. False: no memory. */
+static bool fill(struct watcher *watcher)
+{
+    bool is_filled = true;
+
+    while (is_filled && watcher->sent_bytes == watcher->out_bytes &&
+           (watcher->first != NULL || watcher->is_beat_due)) {
+        drop_sent(watcher);
+        is_filled = watcher->first != NULL ? fill_change(watcher) : fill_comment(watcher);
+    }
+    return is_filled;
+}
+
+/* --- as MHD wants it ------------------------------------------------------------------------- */
+
+static ssize_t read_stream(void *context, uint64_t position, char *out, size_t max_bytes)
 {
     struct watcher *watcher = context;
 
     (void)position;
-    if (watcher->is_over) {
+    if (watcher->is_cut || !fill(watcher)) {
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    size_t rest_bytes = watcher->out_bytes - watcher->sent_bytes;
+    if (rest_bytes == 0 && watcher->control->is_stopping) {
         return MHD_CONTENT_READER_END_OF_STREAM;
     }
-    if (watcher->text == NULL && !prepare(watcher)) {
+    if (rest_bytes == 0) {
+        assert(!watcher->is_suspended);
         watcher->is_suspended = true;
         MHD_suspend_connection(watcher->connection);
         return 0;
     }
-    size_t left = watcher->text_bytes - watcher->sent_bytes;
-    size_t len = left < max ? left : max;
-    memcpy(buffer, watcher->text + watcher->sent_bytes, len);
-    watcher->sent_bytes += len;
-    watcher->last_ns = env_now_ns(watcher->control->config.env);
-    if (watcher->sent_bytes == watcher->text_bytes) {
-        free(watcher->text);
-        watcher->text = NULL;
-        watcher->sent_bytes = 0;
-    }
-    return (ssize_t)len;
+    size_t count = rest_bytes < max_bytes ? rest_bytes : max_bytes;
+    memcpy(out, watcher->out + watcher->sent_bytes, count);
+    watcher->sent_bytes += count;
+    return (ssize_t)count;
 }
 
-/* MHD_ContentReaderFreeCallback: the connection has ended. */
 static void free_watcher(void *context)
 {
     struct watcher *watcher = context;
     struct watcher **at = &watcher->control->watchers;
 
     while (*at != watcher) {
-        assert(*at != NULL);
         at = &(*at)->next;
     }
     *at = watcher->next;
+    assert(watcher->control->watcher_count > 0);
     watcher->control->watcher_count--;
-    free(watcher->news);
-    free(watcher->text);
+    drop_changes(watcher);
+    free(watcher->out);
     free(watcher);
-}
-
-struct MHD_Response *watch_response(struct watcher *watcher)
-{
-    struct MHD_Response *response = MHD_create_response_from_callback(
-        MHD_SIZE_UNKNOWN, 4096, read_stream, watcher, free_watcher);
-
-    if (response == NULL) {
-        free_watcher(watcher);
-    }
-    return response;
 }
 
 static void wake(struct watcher *watcher)
@@ -204,60 +300,102 @@ static void wake(struct watcher *watcher)
     }
 }
 
-/* --- what is heard --------------------------------------------------------------------------- */
-
-static bool is_waiting_already(const struct watcher *watcher, const struct service_change *change)
+/* The socket is shut, because one that is not read would never come to its end by itself. */
+static void cut(struct watcher *watcher)
 {
-    for (uint32_t i = 0; i < watcher->count; i++) {
-        const struct news *news = &watcher->news[(watcher->first + i) % CONTROL_NEWS_MAX];
-        if (news->subject == change->subject && news->hop == change->hop &&
-            uuid_equal(&news->id, &change->id)) {
-            return change->subject != SUBJECT_EVENT;
-        }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(watcher->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    if (watcher->is_cut) {
+        return;
     }
-    return false;
+    log_event(LOG_LEVEL_WARNING, {"event", "a watcher does not read and is cut"});
+    watcher->is_cut = true;
+    drop_changes(watcher);
+    if (info != NULL) {
+        (void)shutdown(info->connect_fd, SHUT_RDWR); /* one that is shut already is as good */
+    }
+    wake(watcher);
 }
+
+static struct watcher *watcher_new(struct exchange *exchange)
+{
+    struct watcher *watcher = calloc(1, sizeof *watcher);
+
+    if (watcher == NULL) {
+        return NULL;
+    }
+    watcher->control = exchange->control;
+    watcher->connection = exchange->connection;
+    watcher->last = &watcher->first;
+    watcher->is_beat_due = true; /* so that the caller sees that it watches */
+    watcher->next = exchange->control->watchers;
+    exchange->control->watchers = watcher;
+    exchange->control->watcher_count++;
+    return watcher;
+}
+
+void watch_begin(struct exchange *exchange)
+{
+    struct error err = {0};
+
+    if (exchange->control->watcher_count >= CONTROL_WATCHERS_MAX) {
+        (void)fail(&err, ERR_LIMIT, 0, "%u watch already; no more may", CONTROL_WATCHERS_MAX);
+        exchange_refuse_kind(exchange, &err);
+        return;
+    }
+    struct watcher *watcher = watcher_new(exchange);
+    struct MHD_Response *response =
+        watcher == NULL
+            ? NULL
+            : MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, CONTROL_WATCH_PIECE_BYTES,
+                                                read_stream, watcher, free_watcher);
+    if (response == NULL) {
+        if (watcher != NULL) {
+            free_watcher(watcher);
+        }
+        (void)fail(&err, ERR_LIMIT, ENOMEM, "out of memory for a watcher");
+        exchange_refuse_kind(exchange, &err);
+        return;
+    }
+    /* Streams without these can be read all the same. */
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    exchange_respond(exchange, MHD_HTTP_OK, response);
+}
+
+/* --- for the server -------------------------------------------------------------------------- */
 
 void watch_changed(struct control *control, const struct service_change *change)
 {
-    for (struct watcher *watcher = control->watchers; watcher != NULL; watcher = watcher->next) {
-        if (!is_waiting_already(watcher, change)) {
-            if (watcher->count == CONTROL_NEWS_MAX) {
-                watcher->is_over = true;
-            } else {
-                struct news *news =
-                    &watcher->news[(watcher->first + watcher->count) % CONTROL_NEWS_MAX];
-                *news =
-                    (struct news){.subject = change->subject, .id = change->id, .hop = change->hop};
-                if (change->event != NULL) {
-                    news->event = *change->event;
-                }
-                watcher->count++;
-            }
+    assert(change->subject != SUBJECT_EVENT || change->event != NULL);
+    for (struct watcher *at = control->watchers; at != NULL; at = at->next) {
+        if (at->is_cut) {
+            continue;
         }
-        wake(watcher);
+        if (add_change(at, change)) {
+            wake(at);
+        } else {
+            cut(at);
+        }
     }
 }
 
-int watch_tick(struct control *control)
+void watch_beat(struct control *control, uint64_t now_ns)
 {
-    uint64_t now_ns = env_now_ns(control->config.env);
-
-    for (struct watcher *watcher = control->watchers; watcher != NULL; watcher = watcher->next) {
-        if (now_ns - watcher->last_ns >= CONTROL_HEARTBEAT_S * NS_PER_S && watcher->text == NULL) {
-            watcher->text = strdup(": still here\n\n");
-            watcher->text_bytes = watcher->text == NULL ? 0 : strlen(watcher->text);
-            watcher->last_ns = now_ns;
-            wake(watcher);
-        }
+    if (now_ns < control->next_heartbeat_ns) {
+        return;
     }
-    return control->watchers == NULL ? -1 : 1000;
+    control->next_heartbeat_ns = now_ns + CONTROL_HEARTBEAT_S * NS_PER_S;
+    for (struct watcher *at = control->watchers; at != NULL; at = at->next) {
+        at->is_beat_due = true;
+        wake(at);
+    }
 }
 
-void watch_end_all(struct control *control)
+void watch_end(struct control *control)
 {
-    for (struct watcher *watcher = control->watchers; watcher != NULL; watcher = watcher->next) {
-        watcher->is_over = true;
-        wake(watcher);
+    for (struct watcher *at = control->watchers; at != NULL; at = at->next) {
+        wake(at);
     }
 }

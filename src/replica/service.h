@@ -160,6 +160,7 @@ struct service_vm {
     const char *name;
     enum replication_mode mode;
     const struct vm *vm;                             /* NULL: not in the inventory */
+    const char *inventory;                           /* its kind, "plain"; NULL as vm */
     const struct relationship_row *relationships[2]; /* by hop; NULL: none */
 };
 

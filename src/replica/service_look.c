@@ -96,6 +96,7 @@ static void fill_vm(const struct service *service, const struct uuid *id, const 
     out->mode = mode_of(out);
     if (vm != NULL) {
         out->name = vm->name;
+        out->inventory = service->config.inventory->ops->name;
     } else {
         out->name = out->relationships[0] != NULL ? out->relationships[0]->vm_name
                                                   : out->relationships[1]->vm_name;

@@ -364,7 +364,7 @@ class ReturnValues(hosts.HostsCase):
         self.make_pair()
         self.copy()
         disk = self.a.vms["web1"]["vda"]
-        lib.need_tool("qemu-nbd")
+        lib.need_tool("qemu-nbd", "nbdinfo")
         holder = self.owned(Holder(disk))
         self.expect(32774, "vda")
         holder.close()
@@ -407,7 +407,9 @@ class Holder:
         socket = disk + ".nbd"
         self.process = lib.Process(["qemu-nbd", "-f", "raw", "-t", "-k", socket, disk],
                                    is_server=True)
-        lib.wait_until(lambda: os.path.exists(socket), "the server on the disk")
+        # It listens before it opens the disk.
+        lib.wait_until(lambda: lib.run(["nbdinfo", "--size", "nbd+unix:///?socket=" + socket]).code
+                       == 0, "the server on the disk")
 
     def close(self):
         self.process.end()

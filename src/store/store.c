@@ -11,12 +11,15 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/open.h"
 #include "points/durable.h"
 #include "store/query.h"
 #include "store/schema.h"
@@ -25,13 +28,27 @@
 #define APPLICATION_ID 0x52534c56 /* "RSLV": schema/001.sql */
 
 /* The schema's versions: to get to version n, run row n - 1. */
-static const char *const migrations[STORE_SCHEMA] = {store_schema_001};
+const char *const store_migrations[STORE_SCHEMA] = {store_schema_001};
 
 /* --- failures -------------------------------------------------------------------------------- */
+
+/* What the system said, where SQLite keeps it. */
+static int errnum_of(const struct store *store, int result)
+{
+    bool is_systems = (result & 0xff) == SQLITE_IOERR || (result & 0xff) == SQLITE_CANTOPEN;
+
+    return is_systems && store->database != NULL ? sqlite3_system_errno(store->database) : 0;
+}
 
 int store_fail(const struct store *store, int result, const char *what, struct error *err)
 {
     const char *text = sqlite3_errstr(result);
+    int errnum = errnum_of(store, result);
+
+    /* SQLite calls only some writes without room SQLITE_FULL, and a quota's end none. */
+    if (errnum == ENOSPC || errnum == EDQUOT) {
+        return fail(err, ERR_LIMIT, errnum, "no room for the state database '%s'", store->path);
+    }
 
     switch (result & 0xff) {
     case SQLITE_NOMEM:
@@ -60,8 +77,8 @@ int store_fail(const struct store *store, int result, const char *what, struct e
                     store->path, what, text,
                     store->database == NULL ? "" : sqlite3_errmsg(store->database));
     default:
-        return fail(err, ERR_IO, 0, "the state database '%s' fails (%s): %s", store->path, what,
-                    text);
+        return fail(err, ERR_IO, errnum, "the state database '%s' fails (%s): %s", store->path,
+                    what, text);
     }
 }
 
@@ -74,15 +91,23 @@ int store_execute(struct store *store, const char *sql, struct error *err)
 
 /* --- opening --------------------------------------------------------------------------------- */
 
-/* A new file is made here, and not by SQLite, for its mode and to have its name durable. */
+/* A new file is made here, and not by SQLite, for its mode and to have its name durable. Of two
+ * daemons that begin at once one makes it, and both go on to the same file: one of them to be
+ * refused. An empty file is a new database. */
 static int make_file(const char *path, struct error *err)
 {
-    bool is_there = false;
+    int fd = open_at(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL, 0600);
 
-    if (durable_exists(path, &is_there, err) < 0) {
-        return -1;
+    if (fd < 0 && errno == EEXIST) {
+        return 0;
     }
-    return is_there ? 0 : durable_write(path, (struct const_span){NULL, 0}, err);
+    if (fd < 0) {
+        bool is_full = errno == ENOSPC || errno == EDQUOT;
+        return fail(err, is_full ? ERR_LIMIT : ERR_IO, errno, "cannot make the state database '%s'",
+                    path);
+    }
+    (void)close(fd); /* nothing was written */
+    return durable_sync_parent(path, err);
 }
 
 static int check_file(const char *path, struct error *err)
@@ -116,31 +141,13 @@ static int get_number(struct store *store, const char *sql, uint64_t *out, struc
     return result;
 }
 
-static int check_whole(struct store *store, struct error *err)
-{
-    char verdict[64] = "";
-    struct query query;
-
-    query_begin(&query, store, "all", "PRAGMA integrity_check(1)");
-    int result = query_next(&query, err);
-    if (result > 0) {
-        const char *text = (const char *)sqlite3_column_text(query.statement, 0);
-        (void)snprintf(verdict, sizeof verdict, "%s", text == NULL ? "no memory" : text);
-    }
-    query_end(&query);
-    if (result < 0) {
-        return -1;
-    }
-    return strcmp(verdict, "ok") == 0 ? 0 : store_fail(store, SQLITE_CORRUPT, "the check", err);
-}
-
 static int migrate(struct store *store, uint64_t version, struct error *err)
 {
     for (; version < STORE_SCHEMA; version++) {
         if (store_begin(store, err) < 0) {
             return -1;
         }
-        if (store_execute(store, migrations[version], err) < 0) {
+        if (store_execute(store, store_migrations[version], err) < 0) {
             store_rollback(store);
             return -1;
         }
@@ -172,7 +179,7 @@ static int bring_up_to_date(struct store *store, struct error *err)
                     ", this one knows %d): update this host, or restore an older backup",
                     store->path, version, STORE_SCHEMA);
     }
-    if (!is_new && check_whole(store, err) < 0) {
+    if (!is_new && store_check(store, version, err) < 0) {
         return -1;
     }
     return migrate(store, version, err);
@@ -196,6 +203,40 @@ static int configure(struct store *store, struct error *err)
                          err);
 }
 
+/* With SQLITE_OPEN_NOFOLLOW no part of a path may be a link. The folders may be (/var on another
+ * disk): they are resolved before; the file itself may not. The caller frees what it gets. */
+static int resolve_folder(const char *path, char **out, struct error *err)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    char folder[PATH_TEXT_MAX];
+
+    (void)snprintf(folder, sizeof folder, "%.*s", (int)(name - path), path);
+    char *real = realpath(folder[0] == '\0' ? "." : folder, NULL);
+    if (real == NULL) {
+        return fail(err, ERR_IO, errno, "cannot look at the folder of the state database '%s'",
+                    path);
+    }
+    int count = asprintf(out, "%s/%s", real, name);
+    free(real);
+    return count < 0 ? fail(err, ERR_LIMIT, ENOMEM, "out of memory for the state") : 0;
+}
+
+static int open_database(struct store *store, struct error *err)
+{
+    char *path = NULL;
+
+    if (resolve_folder(store->path, &path, err) < 0) {
+        return -1;
+    }
+    int result = sqlite3_open_v2(path, &store->database,
+                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+                                     SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE,
+                                 NULL);
+    free(path);
+    return result == SQLITE_OK ? 0 : store_fail(store, result, "opening", err);
+}
+
 static void store_closep(struct store **store)
 {
     store_close(*store);
@@ -213,17 +254,8 @@ int store_open(const char *path, struct store **out, struct error *err)
         return fail(err, ERR_USAGE, 0, "the path of the state database is too long");
     }
     (void)snprintf(store->path, sizeof store->path, "%s", path);
-    if (make_file(path, err) < 0 || check_file(path, err) < 0) {
-        return -1;
-    }
-    int result = sqlite3_open_v2(path, &store->database,
-                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
-                                     SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE,
-                                 NULL);
-    if (result != SQLITE_OK) {
-        return store_fail(store, result, "opening", err);
-    }
-    if (configure(store, err) < 0 || bring_up_to_date(store, err) < 0) {
+    if (make_file(path, err) < 0 || check_file(path, err) < 0 || open_database(store, err) < 0 ||
+        configure(store, err) < 0 || bring_up_to_date(store, err) < 0) {
         return -1;
     }
     *out = TAKE(store);
@@ -269,11 +301,21 @@ void store_rollback(struct store *store)
     store->is_in_transaction = false;
 }
 
+/* Without room or memory SQLite rolls back by itself. What its caller still does in the transaction
+ * must not become durable piece by piece. */
+bool store_is_given_up(const struct store *store)
+{
+    return store->is_in_transaction && sqlite3_get_autocommit(store->database) != 0;
+}
+
 int store_enter(struct store *store, bool *out_is_ours, struct error *err)
 {
     bool is_ours = !store->is_in_transaction;
 
-    if (is_ours && store_begin(store, err) < 0) {
+    if (store_is_given_up(store)) {
+        return store_fail(store, SQLITE_ABORT, "a transaction that was given up", err);
+    }
+    if (is_ours ? store_begin(store, err) < 0 : store_execute(store, "SAVEPOINT step", err) < 0) {
         return -1;
     }
     *out_is_ours = is_ours;
@@ -286,8 +328,13 @@ int store_leave(struct store *store, bool is_ours, bool has_failed, struct error
         store_rollback(store);
     } else if (is_ours) {
         return store_commit(store, err);
+    } else if (has_failed) {
+        /* As in store_rollback: SQLite may have been here before. */
+        (void)sqlite3_exec(store->database, "ROLLBACK TO step; RELEASE step", NULL, NULL, NULL);
+    } else {
+        return store_execute(store, "RELEASE step", err);
     }
-    return has_failed ? -1 : 0;
+    return -1;
 }
 
 /* --- settings and backup --------------------------------------------------------------------- */
@@ -295,16 +342,24 @@ int store_leave(struct store *store, bool is_ours, bool has_failed, struct error
 int store_get_setting(struct store *store, const char *name, char *out, size_t size_bytes,
                       struct error *err)
 {
+    char value[PATH_TEXT_MAX]; /* the longest that the table takes */
     struct query query;
 
     query_begin(&query, store, "settings", "SELECT value FROM settings WHERE name = ?");
     query_put_text(&query, name);
     int result = query_next(&query, err);
     if (result > 0) {
-        query_get_text(&query, out, size_bytes);
+        query_get_text(&query, value, sizeof value);
         result = query_row(&query, err) < 0 ? -1 : 1;
     }
     query_end(&query);
+    if (result > 0 && strlen(value) >= size_bytes) {
+        return fail(err, ERR_INTERNAL, 0, "setting '%s' is longer than %zu bytes", name,
+                    size_bytes - 1);
+    }
+    if (result > 0) {
+        (void)snprintf(out, size_bytes, "%s", value);
+    }
     return result;
 }
 
@@ -320,15 +375,24 @@ int store_put_setting(struct store *store, const char *name, const char *value, 
     return query_run(&query, err);
 }
 
-int store_backup(struct store *store, uint8_t **out, size_t *out_bytes, struct error *err)
+static int copy_into(sqlite3 *to, struct store *store, struct error *err)
+{
+    sqlite3_backup *backup = sqlite3_backup_init(to, "main", store->database, "main");
+
+    if (backup == NULL) {
+        return store_fail(store, sqlite3_errcode(to), "a backup", err);
+    }
+    (void)sqlite3_backup_step(backup, -1); /* finish says again what it said */
+    int result = sqlite3_backup_finish(backup);
+    return result == SQLITE_OK ? 0 : store_fail(store, result, "a backup", err);
+}
+
+static int give_image(sqlite3 *database, uint8_t **out, size_t *out_bytes, struct error *err)
 {
     sqlite3_int64 size = 0;
-    unsigned char *image = sqlite3_serialize(store->database, "main", &size, 0);
+    unsigned char *image = sqlite3_serialize(database, "main", &size, 0);
+    uint8_t *copy = image == NULL ? NULL : malloc((size_t)size);
 
-    if (image == NULL) {
-        return fail(err, ERR_LIMIT, ENOMEM, "out of memory for a backup of the state");
-    }
-    uint8_t *copy = malloc((size_t)size);
     if (copy == NULL) {
         sqlite3_free(image);
         return fail(err, ERR_LIMIT, ENOMEM, "out of memory for a backup of the state");
@@ -338,4 +402,22 @@ int store_backup(struct store *store, uint8_t **out, size_t *out_bytes, struct e
     *out = copy;
     *out_bytes = (size_t)size;
     return 0;
+}
+
+/* By way of a copy in memory: sqlite3_serialize() leaves zeros in place of a page that cannot be
+ * read, and says nothing; sqlite3_backup_step() does say it. */
+int store_backup(struct store *store, uint8_t **out, size_t *out_bytes, struct error *err)
+{
+    sqlite3 *copy = NULL;
+
+    assert(!store->is_in_transaction); /* what may yet be rolled back is in no backup */
+    int result =
+        sqlite3_open_v2(":memory:", &copy, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    result = result != SQLITE_OK ? store_fail(store, result, "a backup", err)
+                                 : copy_into(copy, store, err);
+    if (result == 0) {
+        result = give_image(copy, out, out_bytes, err);
+    }
+    (void)sqlite3_close(copy); /* in memory: nothing can be lost */
+    return result;
 }

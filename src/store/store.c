@@ -3,8 +3,9 @@
  * store.c - the database as a whole: opened, brought to the newest schema, in transactions.
  *
  * 1. One connection, held by an exclusive lock from open to close (locking_mode=EXCLUSIVE).
- * 2. A rollback journal with synchronous=EXTRA: when a commit returns, it survives a power cut; its
- *    journal's removal is made durable too. Source: SQLite, PRAGMA synchronous
+ * 2. A rollback journal with synchronous=EXTRA: when a commit returns, it survives a power cut; the
+ *    end of its journal (zeroed while the lock is held, removed else) is made durable too. Source:
+ *    SQLite, PRAGMA synchronous, PRAGMA locking_mode
  * 3. Nothing from outside is ever part of a statement's text.
  */
 #include "store/store.h"

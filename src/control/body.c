@@ -33,6 +33,8 @@ void body_done(struct body *body)
 {
     json_decref(body->object);
     body->object = NULL;
+    json_decref(body->kept);
+    body->kept = NULL;
 }
 
 void body_fail(struct body *body, const char *format, ...)
@@ -65,14 +67,13 @@ static json_t *take(struct body *body, const char *name)
     return value;
 }
 
-/* Borrowed texts live as long as the object: they go back into it under a name that nobody sends.
- */
+/* Borrowed texts live as long as the body. */
 static void keep(struct body *body, const char *name, json_t *value)
 {
-    char hidden[64];
-
-    (void)snprintf(hidden, sizeof hidden, "\x01%s", name);
-    if (json_object_set_new_nocheck(body->object, hidden, value) < 0) {
+    if (body->kept == NULL) {
+        body->kept = json_array();
+    }
+    if (json_array_append_new(body->kept, value) < 0) { /* no list is a failure too */
         body_fail(body, "out of memory for member '%s'", name);
     }
 }
@@ -184,9 +185,7 @@ int body_close(struct body *body, struct error *err)
 
     json_object_foreach(body->object, name, value)
     {
-        if (name[0] != '\x01') {
-            body_fail(body, "member '%.64s' is not known here", name);
-        }
+        body_fail(body, "member '%.64s' is not known here", name);
     }
     if (body->is_bad && err != NULL) {
         *err = body->error;

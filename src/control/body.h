@@ -12,7 +12,8 @@
 #include "base/error.h"
 
 struct body {
-    json_t *object; /* owned */
+    json_t *object; /* owned: the members that nobody took yet */
+    json_t *kept;   /* owned: a list of what texts were borrowed from; NULL: none yet */
     bool is_bad;    /* error is set: something taken was not as it should be */
     struct error error;
 };

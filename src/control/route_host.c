@@ -98,7 +98,7 @@ void route_backup(struct call *call)
     struct error err = {0};
 
     if (store_backup(service_store(call->control->config.service), &image, &size, &err) < 0) {
-        call_refuse(call, 0, RETURN_OUT_OF_MEMORY, &err);
+        call_refuse(call, 0, err.kind == ERR_LIMIT ? RETURN_OUT_OF_MEMORY : RETURN_FAILED, &err);
         return;
     }
     call->has_answer = true;

@@ -12,6 +12,9 @@
 #define YEAR_MIN 1970
 #define YEAR_MAX 9999
 
+/* The first moment of the year 10000: no form of text can name it. */
+#define INSTANT_END_US (253402300800LL * US_PER_S)
+
 /* So many decimal digits, or -1. */
 static int64_t digits_at(const char *text, unsigned int count)
 {
@@ -57,7 +60,7 @@ static enum instant_form finish(struct tm *fields, int64_t fraction_us, int64_t 
     fields->tm_isdst = -1;
     time_t seconds = is_local ? mktime(fields) : timegm(fields);
     *out_us = ((int64_t)seconds - east_minutes * 60) * US_PER_S + fraction_us;
-    return *out_us > 0 ? INSTANT_MOMENT : INSTANT_NONE;
+    return *out_us > 0 && *out_us < INSTANT_END_US ? INSTANT_MOMENT : INSTANT_NONE;
 }
 
 static enum instant_form read_interval(const char *text, int64_t *out_us)

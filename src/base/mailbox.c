@@ -93,7 +93,10 @@ void mailbox_run(struct mailbox *mailbox)
 
     (void)!read(mailbox->fd, &rings, sizeof rings); /* before the look at the ring (invariant 3) */
     (void)pthread_mutex_lock(&mailbox->lock);
-    while ((letter = take_first_locked(mailbox)) != NULL) {
+    /* No more than wait now: callers that come again and again must not keep the owner from the
+     * rest of its loop. Whoever comes after the read above has made the eventfd readable again. */
+    unsigned int waiting = mailbox->count;
+    for (; waiting > 0 && (letter = take_first_locked(mailbox)) != NULL; waiting--) {
         (void)pthread_mutex_unlock(&mailbox->lock);
         letter->work(letter->argument);
         (void)pthread_mutex_lock(&mailbox->lock);

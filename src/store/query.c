@@ -11,6 +11,10 @@
 void query_begin(struct query *query, struct store *store, const char *table, const char *sql)
 {
     *query = (struct query){.store = store, .table = table};
+    if (store_is_given_up(store)) {
+        query->result = SQLITE_ABORT;
+        return;
+    }
     query->result = sqlite3_prepare_v3(store->database, sql, -1, 0, &query->statement, NULL);
 }
 

@@ -15,6 +15,17 @@ struct store {
     bool is_in_transaction;
 };
 
+/* The schema's versions: to get to version n, run row n - 1. */
+extern const char *const store_migrations[STORE_SCHEMA];
+
+/* store_check - the whole file: its tables are those of that version, each row keeps to them.
+ * Errors: ERR_WRONG_STATE damaged. */
+MUST_CHECK int store_check(struct store *store, uint64_t version, struct error *err);
+
+/* store_is_given_up - a step of the open transaction failed in such a way that all of it is rolled
+ * back already; every call but store_commit (which fails) and store_rollback is refused. */
+bool store_is_given_up(const struct store *store);
+
 /* store_fail - fail() with what SQLite said. */
 int store_fail(const struct store *store, int result, const char *what, struct error *err);
 
@@ -22,8 +33,9 @@ int store_fail(const struct store *store, int result, const char *what, struct e
 MUST_CHECK int store_execute(struct store *store, const char *sql, struct error *err);
 
 /*
- * Several statements that go together, in the transaction that is open or one of their own:
- * *out_is_ours tells store_leave, which commits, or with has_failed rolls back, one of our own.
+ * Several statements that go together, as a step of the transaction that is open, or in one of
+ * their own: *out_is_ours tells store_leave, which commits, or with has_failed rolls back, either;
+ * with has_failed it returns -1.
  */
 MUST_CHECK int store_enter(struct store *store, bool *out_is_ours, struct error *err);
 MUST_CHECK int store_leave(struct store *store, bool is_ours, bool has_failed, struct error *err);

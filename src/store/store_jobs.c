@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+
 #include "store/query.h"
+#include "store/store_internal.h"
 
 #define JOB_COLUMNS                                                                                \
     "sequence, id, type, state, state_before, vm, hop, vm_name, owner, submitted_us, "             \
@@ -52,7 +55,13 @@ int store_put_job(struct store *store, const struct job_row *row, struct error *
                 "error = excluded.error, status = excluded.status, report = excluded.report "
                 "WHERE id = excluded.id");
     put_columns(&query, row);
-    return query_run(&query, err);
+    if (query_run(&query, err) < 0) {
+        return -1;
+    }
+    return sqlite3_changes(store->database) > 0
+               ? 0
+               : fail(err, ERR_INTERNAL, 0, "sequence %" PRIu64 " is that of another job",
+                      row->sequence);
 }
 
 static void read_job(struct query *query, struct job_row *row)

@@ -142,15 +142,17 @@ static int read_disks(struct store *store, struct relationship_row *row, struct 
                 "WHERE vm = ? AND hop = ? ORDER BY position");
     query_put_uuid(&query, &row->vm);
     query_put_int(&query, row->hop);
-    while (count < row->disk_count && (result = query_next(&query, err)) > 0) {
+    while ((result = query_next(&query, err)) > 0 && count < row->disk_count) {
         struct relationship_disk *disk = &row->disks[count];
-        query.is_damaged = query_get_uint(&query, DISKS_MAX) != count;
+        if (query_get_uint(&query, DISKS_MAX) != count) {
+            query.is_damaged = true;
+        }
         query_get_text(&query, disk->name, sizeof disk->name);
         disk->size_bytes = query_get_uint(&query, DISK_SIZE_MAX);
         disk->is_included = query_get_bool(&query);
         count++;
     }
-    query.is_damaged = query.is_damaged || count != row->disk_count;
+    query.is_damaged = query.is_damaged || result > 0 || count != row->disk_count;
     if (result >= 0) {
         result = query_row(&query, err);
     }
@@ -160,11 +162,10 @@ static int read_disks(struct store *store, struct relationship_row *row, struct 
 
 static int give_disks(struct store *store, struct relationship_row *row, struct error *err)
 {
-    if (row->disk_count == 0) {
-        return 0;
+    if (row->disk_count > 0) {
+        row->disks = calloc(row->disk_count, sizeof *row->disks);
     }
-    row->disks = calloc(row->disk_count, sizeof *row->disks);
-    if (row->disks == NULL) {
+    if (row->disk_count > 0 && row->disks == NULL) {
         return fail(err, ERR_LIMIT, ENOMEM, "out of memory for the disks of a relationship");
     }
     return read_disks(store, row, err);

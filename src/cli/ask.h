@@ -20,4 +20,15 @@ bool ask_can(void);
  */
 MUST_CHECK int ask_line(int stop_fd, char *out, size_t size_bytes, struct error *err);
 
+/*
+ * ask_name_back - go on only when a name was typed back.
+ *
+ * @what     what will happen, as a whole sentence without its stop
+ * @label    what is to be typed: "the name of the VM"
+ * @is_mute  nobody is to be asked (JSON is wanted)
+ * Errors: ERR_WRONG_STATE nobody to ask: says --yes; ERR_CANCELLED another answer, or stopped.
+ */
+MUST_CHECK int ask_name_back(const char *what, const char *label, const char *name, bool is_mute,
+                             struct error *err);
+
 #endif

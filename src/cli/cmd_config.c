@@ -61,24 +61,7 @@ const struct command cmd_config = {
 
 static int config_run(int argc, char **argv)
 {
-    struct error err = {0};
-
-    if (argc < 2) {
-        (void)fail(&err, ERR_USAGE, 0,
-                   "what to do is not said; 'resilver config --help' lists what there is");
-        return command_fail(&err, false);
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        command_print_help(&cmd_config, stdout);
-        return command_finish(COMMAND_DONE);
-    }
-    const struct command *verb = command_find(verbs, ARRAY_COUNT(verbs), "config ", argv[1], &err);
-    if (verb == NULL) {
-        return command_fail(&err, false);
-    }
-    /* What the words about a wrong option call it; nobody changes it. */
-    argv[1] = (char *)(uintptr_t)verb->name;
-    return verb->run(argc - 1, argv + 1);
+    return command_run_verb(&cmd_config, argc, argv);
 }
 
 /* --- the command line ------------------------------------------------------------------------ */

@@ -12,9 +12,7 @@
 #include "base/env.h"
 #include "base/number.h"
 #include "cli/ask.h"
-#include "cli/human.h"
 #include "cli/render_replica.h"
-#include "cli/stop.h"
 
 static const struct command *const verbs[] = {
     &cmd_replica_list,   &cmd_replica_show, &cmd_replica_points,
@@ -38,24 +36,7 @@ const struct command cmd_replica = {
 
 static int replica_run(int argc, char **argv)
 {
-    struct error err = {0};
-
-    if (argc < 2) {
-        (void)fail(&err, ERR_USAGE, 0,
-                   "what to do is not said; 'resilver replica --help' lists what there is");
-        return command_fail(&err, false);
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        command_print_help(&cmd_replica, stdout);
-        return command_finish(COMMAND_DONE);
-    }
-    const struct command *verb = command_find(verbs, ARRAY_COUNT(verbs), "replica ", argv[1], &err);
-    if (verb == NULL) {
-        return command_fail(&err, false);
-    }
-    /* What the words about a wrong option call it; nobody changes it. */
-    argv[1] = (char *)(uintptr_t)verb->name;
-    return verb->run(argc - 1, argv + 1);
+    return command_run_verb(&cmd_replica, argc, argv);
 }
 
 /* --- finding --------------------------------------------------------------------------------- */
@@ -148,31 +129,14 @@ int cmd_replica_pick(const struct replica_info *info, const char *word, struct r
 
 int cmd_replica_confirm(const struct replica_args *args, const char *what, struct error *err)
 {
-    char shown[PATH_TEXT_MAX];
-    char answer[PATH_TEXT_MAX] = "";
-    int stop_fd = -1;
-
     if (args->yes) {
         return 0;
-    }
-    if (args->json || !ask_can()) {
-        return fail(err, ERR_WRONG_STATE, 0, "%s; add --yes to do that", what);
-    }
-    /* Before the question: whoever reads it may interrupt at once. */
-    if (stop_open(&stop_fd, err) < 0) {
-        return -1;
     }
     char *whole = realpath(args->path, NULL);
     const char *slash = whole == NULL ? NULL : strrchr(whole, '/');
     const char *name = slash == NULL ? args->path : slash + 1;
-    (void)human_name(what, 0, shown, sizeof shown);
-    (void)fprintf(stderr, "%s.\n", shown);
-    (void)human_name(name, 0, shown, sizeof shown);
-    (void)fprintf(stderr, "Type the name of the replica's folder (%s) to go on: ", shown);
-    int result = ask_line(stop_fd, answer, sizeof answer, err);
-    if (result == 0 && strcmp(answer, name) != 0) {
-        result = fail(err, ERR_CANCELLED, 0, "that is not its name; %s was left as it is", shown);
-    }
+    int result = ask_name_back(what, "the name of the replica's folder", name, args->json, err);
+
     free(whole);
     return result;
 }

@@ -2,6 +2,7 @@
 #include "cli/command.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/nearest.h"
@@ -35,6 +36,31 @@ const struct command *command_find(const struct command *const *list, size_t cou
                    before, typed, before);
     }
     return NULL;
+}
+
+int command_run_verb(const struct command *group, int argc, char **argv)
+{
+    struct error err = {0};
+    char before[64];
+
+    if (argc < 2) {
+        (void)fail(&err, ERR_USAGE, 0,
+                   "what to do is not said; 'resilver %s --help' lists what there is", group->name);
+        return command_fail(&err, false);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        command_print_help(group, stdout);
+        return command_finish(COMMAND_DONE);
+    }
+    (void)snprintf(before, sizeof before, "%s ", group->name);
+    const struct command *verb =
+        command_find(group->verbs, group->verb_count, before, argv[1], &err);
+    if (verb == NULL) {
+        return command_fail(&err, false);
+    }
+    /* What the words about a wrong option call it; nobody changes it. */
+    argv[1] = (char *)(uintptr_t)verb->name;
+    return verb->run(argc - 1, argv + 1);
 }
 
 static void print_verbs(const struct command *command, FILE *out)

@@ -36,11 +36,25 @@ extern const struct command cmd_serve;
 extern const struct command cmd_replica;
 extern const struct command cmd_recover;
 extern const struct command cmd_config;
+extern const struct command cmd_status;
+extern const struct command cmd_vm;
+extern const struct command cmd_relationship;
+extern const struct command cmd_resync;
+extern const struct command cmd_job;
+extern const struct command cmd_host;
+extern const struct command cmd_auth;
+extern const struct command cmd_stats;
+extern const struct command cmd_events;
+extern const struct command cmd_state;
 
 /* command_find - the one of a list whose last word was typed. NULL with ERR_USAGE: none; the
  * message has the nearest that there is. before: the words before it, with a blank at their end. */
 const struct command *command_find(const struct command *const *list, size_t count,
                                    const char *before, const char *typed, struct error *err);
+
+/* command_run_verb - run the verb of a group (command->verbs) that argv[1] names; its help, or what
+ * is wrong, if that is none. Returns the status. */
+int command_run_verb(const struct command *group, int argc, char **argv);
 
 /* command_print_help - the short usage: `resilver help NAME` and `resilver NAME --help`. */
 void command_print_help(const struct command *command, FILE *out);

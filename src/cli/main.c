@@ -31,19 +31,26 @@ static const struct command cmd_version = {
 };
 
 static const struct command *const commands[] = {
-    &cmd_sync, &cmd_serve, &cmd_replica, &cmd_recover, &cmd_config, &cmd_help, &cmd_version};
+    &cmd_sync,   &cmd_serve, &cmd_replica, &cmd_recover,      &cmd_config, &cmd_status,
+    &cmd_vm,     &cmd_host,  &cmd_auth,    &cmd_relationship, &cmd_resync, &cmd_job,
+    &cmd_events, &cmd_stats, &cmd_state,   &cmd_help,         &cmd_version};
 
 static const struct command *find_command(const char *name, struct error *err)
 {
+    if (strcmp(name, "rel") == 0) {
+        name = "relationship"; /* typed often */
+    }
     return command_find(commands, ARRAY_COUNT(commands), "", name, err);
 }
 
 static int print_list(void)
 {
-    printf("Resilver makes one disk equal to another, across any distance, and proves it.\n\n"
+    printf("Resilver makes one disk equal to another, across any distance, and proves it; its "
+           "service\n"
+           "resilverd keeps replicas of VMs true.\n\n"
            "usage: resilver COMMAND [options]\n\n");
     for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
-        printf("  %-10s%s\n", commands[i]->name, commands[i]->summary);
+        printf("  %-14s%s\n", commands[i]->name, commands[i]->summary);
     }
     printf("\n'resilver help COMMAND' shows its options; 'man resilver' has the rest.\n");
     return command_finish(COMMAND_DONE);

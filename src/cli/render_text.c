@@ -18,8 +18,7 @@ static const char *show(const char *name, struct shown *out)
     return out->text;
 }
 
-/* "4.0 GiB compared, 41.0 MiB different, 41.0 MiB written and verified" */
-static void print_amounts(FILE *out, const struct report_disk *disk, bool is_check)
+void render_text_amounts(FILE *out, const struct report_disk *disk, bool is_check)
 {
     char text[HUMAN_MAX];
 
@@ -79,14 +78,14 @@ static void print_disk(FILE *out, const struct report *report, const struct repo
     }
     (void)fprintf(out, "%s: in sync with %s: ", show(disk->target, &target),
                   show(disk->source, &source));
-    print_amounts(out, disk, report->is_check);
+    render_text_amounts(out, disk, report->is_check);
     if (report->disk_count == 1) {
         print_pace(out, disk, report->elapsed_ns);
     }
     (void)fputc('\n', out);
 }
 
-static void print_details(FILE *out, const struct report_disk *disk)
+void render_text_details(FILE *out, const struct report_disk *disk)
 {
     char text[HUMAN_MAX];
 
@@ -122,7 +121,7 @@ static void print_total(FILE *out, const struct report *report)
     } else {
         (void)fprintf(out, "%u disks in sync: ", report->disk_count);
     }
-    print_amounts(out, &sum, report->is_check);
+    render_text_amounts(out, &sum, report->is_check);
     print_pace(out, &sum, report->elapsed_ns);
     (void)fputc('\n', out);
 }
@@ -144,7 +143,7 @@ void render_text_result(FILE *out, const struct report *report, bool verbose)
     for (uint32_t i = 0; i < report->disk_count; i++) {
         print_disk(out, report, &report->disks[i]);
         if (verbose) {
-            print_details(out, &report->disks[i]);
+            render_text_details(out, &report->disks[i]);
         }
     }
     if (report->disk_count > 1) {

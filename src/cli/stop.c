@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <unistd.h>
@@ -59,6 +60,14 @@ int stop_open(int *out_fd, struct error *err)
     }
     *out_fd = pipe_read_fd;
     return 0;
+}
+
+bool stop_wait(int stop_fd, int timeout_ms)
+{
+    struct pollfd fd = {.fd = stop_fd, .events = POLLIN};
+
+    (void)poll(&fd, 1, timeout_ms); /* interrupted: by what is asked for next */
+    return caught_signal != 0;
 }
 
 const char *stop_signal_name(void)

@@ -7,6 +7,8 @@
 #ifndef RESILVER_CLI_STOP_H
 #define RESILVER_CLI_STOP_H
 
+#include <stdbool.h>
+
 #include "base/attributes.h"
 #include "base/error.h"
 
@@ -16,6 +18,9 @@
  * caller's own. Errors: ERR_LIMIT.
  */
 MUST_CHECK int stop_open(int *out_fd, struct error *err);
+
+/* stop_wait - wait until one was caught (true) or the time is over (false). */
+bool stop_wait(int stop_fd, int timeout_ms);
 
 /* stop_signal_name - "SIGINT", ... as soon as one was caught; NULL before. */
 const char *stop_signal_name(void);

@@ -53,6 +53,17 @@ int table_add(struct table *table, const char *text, struct error *err)
     return 0;
 }
 
+int table_add_row(struct table *table, const char *const *cells, struct error *err)
+{
+    assert(table->cell_count % table->column_count == 0);
+    for (size_t i = 0; i < table->column_count; i++) {
+        if (table_add(table, cells[i], err) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 /* Nothing behind a row's last cell, so that a narrow terminal does not wrap blanks. */
 static void print_cell(const struct table *table, size_t column, const char *text, bool is_last,
                        FILE *out)

@@ -34,6 +34,9 @@ void table_init(struct table *table, const struct table_column *columns, size_t 
 /* table_add - the next cell of the row at hand. Errors: ERR_LIMIT no memory. */
 MUST_CHECK int table_add(struct table *table, const char *text, struct error *err);
 
+/* table_add_row - a whole row: as many cells as there are columns. */
+MUST_CHECK int table_add_row(struct table *table, const char *const *cells, struct error *err);
+
 /* table_print - indent blanks before each line. */
 void table_print(const struct table *table, size_t indent, FILE *out);
 

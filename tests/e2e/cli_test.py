@@ -184,6 +184,12 @@ class Usage(lib.Case):
                 self.assertLessEqual(max(map(len, result.out.splitlines())), 100)
 
 
+# The commands that have verbs, and one of those.
+A_VERB = {"replica": "rollback", "config": "show", "vm": "list", "host": "pair", "auth": "add",
+          "relationship": "create", "job": "watch", "state": "backup"}
+WITHOUT_VERB = ("status", "resync", "events", "stats")
+
+
 class SameOptions(lib.Case):
     """What the help lists is what manual page and completion know, and nothing else."""
 
@@ -193,15 +199,15 @@ class SameOptions(lib.Case):
 
     def verbs_of(self, command):
         verbs = re.findall(r"^  (\w+) ", self.resilver("help", command).out, re.MULTILINE)
-        self.assertIn({"replica": "rollback", "config": "show"}[command], verbs)
+        self.assertIn(A_VERB[command], verbs)
         return verbs
 
     def test_manual_pages(self):
-        of_verbs = {"replica": set(), "config": set()}
+        of_verbs = {command: set() for command in A_VERB}
         for command, found in of_verbs.items():
             for verb in self.verbs_of(command):
                 found |= self.options_of(command, verb)
-        for command in ("sync", "serve", "recover", "replica", "config"):
+        for command in ("sync", "serve", "recover", *A_VERB, *WITHOUT_VERB):
             with self.subTest(command=command):
                 path = os.path.join(TREE, "docs", "man", "resilver-%s.1" % command)
                 with open(path, encoding="utf-8") as file:
@@ -231,12 +237,30 @@ class SameOptions(lib.Case):
                     self.assertEqual({word.strip("-=") for word in words},
                                      self.options_of(command, verb))
 
-    def test_completion_completes(self):
-        lib.need_tool("bash")
+    def complete(self, *words):
         path = os.path.join(TREE, "packaging", "bash-completion", "resilver")
         script = ('source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _resilver 2>/dev/null; '
                   'echo "${COMPREPLY[*]}"')
-        for words, wanted in ((["s"], "sync serve"), (["re"], "replica recover"),
+        return lib.must(["bash", "-c", script, path, "resilver", *words]).strip()
+
+    def test_completion_of_the_services_commands(self):
+        lib.need_tool("bash")
+        commands = [(command,) for command in WITHOUT_VERB]
+        for command in A_VERB:
+            if command not in ("replica", "config"):
+                verbs = self.verbs_of(command)
+                self.assertEqual(self.complete(command, "").split(), [*verbs, "--help"])
+                commands += [(command, verb) for verb in verbs]
+        for command in commands:
+            with self.subTest(command=command):
+                words = self.complete(*command, "--").split()
+                self.assertEqual({word.strip("-=") for word in words}, self.options_of(*command))
+                self.assertEqual(len(words), len(set(words)))
+
+    def test_completion_completes(self):
+        lib.need_tool("bash")
+        for words, wanted in ((["s"], "sync serve status stats state"),
+                              (["re"], "replica recover relationship resync"),
                               (["replica", "ro"], "rollback"),
                               (["replica", "open", "--so"], "--socket="),
                               (["help", "replica", "ver"], "verify"), (["config", "ch"], "check"),
@@ -245,8 +269,7 @@ class SameOptions(lib.Case):
                               (["sync", "--compress", "="], "auto always never"),
                               (["serve", "--ex"], "--export="), (["sync", "a"], "")):
             with self.subTest(words=words):
-                out = lib.must(["bash", "-c", script, path, "resilver", *words])
-                self.assertEqual(out.strip(), wanted)
+                self.assertEqual(self.complete(*words), wanted)
 
 
 class Lines(lib.Case):

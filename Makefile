@@ -17,15 +17,15 @@ DEPS := tools/install-deps
 export PATH := $(PATH):/usr/sbin:/sbin
 SETUP = @test -f $(BUILD)/build.ninja || CC=$(CC) meson setup \
 	-Dwerror=$(WERROR) -Dprefix=$(PREFIX) $(BUILD)
-# The program alone: tests are built when they are run.
-NINJA = @ninja -C $(BUILD) resilver
+# The programs alone: tests are built when they are run.
+NINJA = @ninja -C $(BUILD) resilver resilverd
 
 .DEFAULT_GOAL := build
 .PHONY: build check demo bench soak mutants install lint clean help
 
 help:
-	@echo 'make build     build $(BUILD)/resilver'
-	@echo 'make demo      show a resynchronization of a VM disk, with its proof'
+	@echo 'make build     build $(BUILD)/resilver and $(BUILD)/resilverd'
+	@echo 'make demo      show resynchronizations of VM disks, with their proofs: by hand, and by the service'
 	@echo 'make check     build in every way and run all tests; the last line counts them'
 	@echo 'make bench     measure beside rsync and beside the speed of the disks (ARGS=--quick)'
 	@echo 'make soak      the long tests, for SOAK_MINUTES (30)'

@@ -24,8 +24,8 @@ NINJA = @ninja -C $(BUILD) resilver resilverd
 .PHONY: build check demo bench soak mutants install lint clean help
 
 help:
-	@echo 'make build     build $(BUILD)/resilver and resilverd'
-	@echo 'make demo      show a resynchronization of a VM disk, with its proof'
+	@echo 'make build     build $(BUILD)/resilver and $(BUILD)/resilverd'
+	@echo 'make demo      show resynchronizations of VM disks, with their proofs: by hand, and by the service'
 	@echo 'make check     build in every way and run all tests; the last line counts them'
 	@echo 'make bench     measure beside rsync and beside the speed of the disks (ARGS=--quick)'
 	@echo 'make soak      the long tests, for SOAK_MINUTES (30)'

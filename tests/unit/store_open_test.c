@@ -146,6 +146,67 @@ static void a_second_opener_is_refused(void **state)
     store_close(rig_open(rig_path)); /* and then it is free */
 }
 
+#define RIVALS 4
+#define RACES 25
+
+/* A child that opens, says how it went, and holds what it has until the parent closes its end. */
+static void open_and_hold(const int end[2], const int said[2])
+{
+    struct store *store = NULL;
+    char letter = 0;
+
+    (void)close(end[1]); /* the parent's */
+    letter = store_open(rig_path, &store, NULL) == 0 ? 'o' : 'r';
+    ssize_t written = write(said[1], &letter, 1);
+    _exit(written == 1 && read(end[0], &letter, 1) == 0 ? 0 : 1);
+}
+
+/* How many of them have the database at once, where there was no file. */
+static int race(void)
+{
+    int end[2];
+    int said[2];
+    int count = 0;
+
+    assert_true(pipe(end) == 0 && pipe(said) == 0);
+    for (int i = 0; i < RIVALS; i++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            open_and_hold(end, said);
+        }
+    }
+    for (int i = 0; i < RIVALS; i++) {
+        char letter = 0;
+        assert_int_equal(read(said[0], &letter, 1), 1);
+        count += letter == 'o';
+    }
+    assert_int_equal(close(end[1]), 0);
+    for (int i = 0; i < RIVALS; i++) {
+        int status = -1;
+        assert_true(wait(&status) > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    assert_true(close(end[0]) == 0 && close(said[0]) == 0 && close(said[1]) == 0);
+    return count;
+}
+
+/* Two that made the file would each have one of their own, and none would be refused. All may be:
+ * each has begun, and finds the others. */
+static void of_those_that_make_the_file_at_once_one_has_it(void **state)
+{
+    int total = 0;
+
+    (void)state;
+    for (int i = 0; i < RACES; i++) {
+        int count = race();
+        assert_in_range(count, 0, 1);
+        total += count;
+        assert_int_equal(remove(rig_path), 0);
+    }
+    print_message("%d races of %d: %d won by one, none by two\n", RACES, RIVALS, total);
+    assert_true(total > 0);
+}
+
 static void a_newer_schema_is_refused_with_both_numbers(void **state)
 {
     char words[64];
@@ -279,6 +340,8 @@ int main(void)
                                         rig_end),
         cmocka_unit_test_setup_teardown(a_path_too_long_is_refused, rig_begin, rig_end),
         cmocka_unit_test_setup_teardown(a_second_opener_is_refused, rig_begin, rig_end),
+        cmocka_unit_test_setup_teardown(of_those_that_make_the_file_at_once_one_has_it, rig_begin,
+                                        rig_end),
         cmocka_unit_test_setup_teardown(a_newer_schema_is_refused_with_both_numbers, rig_begin,
                                         rig_end),
         cmocka_unit_test_setup_teardown(what_is_no_database_is_refused_and_left_alone, rig_begin,

@@ -201,7 +201,7 @@ static enum job_type resync_type(const struct service_relationship *at)
 
 enum return_value service_value_of(const struct error *err)
 {
-    return err->kind == ERR_LIMIT ? RETURN_OUT_OF_MEMORY : RETURN_FAILED;
+    return err != NULL && err->kind == ERR_LIMIT ? RETURN_OUT_OF_MEMORY : RETURN_FAILED;
 }
 
 static void make_automatic(struct service *service, struct service_relationship *at,

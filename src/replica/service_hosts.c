@@ -66,11 +66,6 @@ static int save_host(struct service *service, const struct host_row *host, struc
     return 0;
 }
 
-static enum return_value value_of(const struct error *err)
-{
-    return err->kind == ERR_LIMIT ? RETURN_OUT_OF_MEMORY : RETURN_FAILED;
-}
-
 int service_add_host(struct service *service, const struct caller *caller,
                      const struct host_row *host, enum return_value *out, struct error *err)
 {
@@ -92,7 +87,7 @@ int service_add_host(struct service *service, const struct caller *caller,
         (void)snprintf(row.name, sizeof row.name, "%s", at->name);
     }
     if (save_host(service, &row, err) < 0) {
-        *out = value_of(err);
+        *out = service_value_of(err);
         return -1;
     }
     *out = RETURN_DONE;
@@ -118,7 +113,7 @@ int service_set_host_address(struct service *service, const struct caller *calle
     struct host_row row = *at;
     (void)snprintf(row.address, sizeof row.address, "%s", address);
     if (save_host(service, &row, err) < 0) {
-        *out = value_of(err);
+        *out = service_value_of(err);
         return -1;
     }
     *out = RETURN_DONE;
@@ -142,7 +137,7 @@ int service_revoke_host(struct service *service, const struct caller *caller, co
     struct host_row row = *at;
     row.revoked_us = row.revoked_us == 0 ? service_now(service) : row.revoked_us;
     if (save_host(service, &row, err) < 0) {
-        *out = value_of(err);
+        *out = service_value_of(err);
         return -1;
     }
     service->config.outside->cut(service->config.outside->context, row.fingerprint);
@@ -190,7 +185,7 @@ int service_set_authorization(struct service *service, const struct caller *call
     memcpy(row.fingerprint, host->fingerprint, FINGERPRINT_BYTES);
     row.created_us = at == NULL ? service_now(service) : at->created_us;
     if (store_put_authorization(service->config.store, &row, err) < 0) {
-        *out = value_of(err);
+        *out = service_value_of(err);
         return -1;
     }
     at = at == NULL ? &service->authorizations[service->authorization_count++] : at;
@@ -219,7 +214,7 @@ int service_remove_authorization(struct service *service, const struct caller *c
                     allowed_primary);
     }
     if (store_remove_authorization(service->config.store, at->allowed_primary, err) < 0) {
-        *out = value_of(err);
+        *out = service_value_of(err);
         return -1;
     }
     service_note(service,

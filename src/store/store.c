@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "points/durable.h"
 #include "store/query.h"
@@ -147,12 +148,11 @@ static int bring_up_to_date(struct store *store, struct error *err)
         return -1;
     }
     if (id == 0 && version == 0) {
-        return fail(
-            err, ERR_WRONG_STATE, 0,
-            "the state database '%s' holds nothing of Resilver's: it was lost, or is another "
-            "program's; restore a backup ('resilver state backup' made it), or move the "
-            "file away and begin anew",
-            store->path);
+        return fail(err, ERR_WRONG_STATE, 0,
+                    "'%s' is no state database of Resilver: it was lost, or is another program's; "
+                    "restore a backup ('resilver state backup' made it), or move the "
+                    "file away and begin anew",
+                    store->path);
     }
     if (id != APPLICATION_ID) {
         return store_fail(store, SQLITE_NOTADB, "the file", err);
@@ -238,7 +238,7 @@ static int make_aside(const char *aside, struct error *err)
 /* A new database has its name only when it is whole: an empty file of that name is a lost one. */
 static int make_file(const char *path, struct error *err)
 {
-    char aside[PATH_TEXT_MAX + 8];
+    char aside[PATH_TEXT_MAX + 24];
     bool is_there = false;
 
     if (durable_exists(path, &is_there, err) < 0) {
@@ -247,11 +247,14 @@ static int make_file(const char *path, struct error *err)
     if (is_there) {
         return 0;
     }
-    (void)snprintf(aside, sizeof aside, "%s.made", path);
-    if (durable_remove(aside, err) < 0 || make_aside(aside, err) < 0) {
+    /* Two that start at once make one each; the first to give it its name wins, and the other finds
+     * that one. */
+    (void)snprintf(aside, sizeof aside, "%s.made-%d", path, (int)getpid());
+    if (durable_remove(aside, err) < 0 || make_aside(aside, err) < 0 ||
+        durable_link(aside, path, err) < 0) {
         return -1;
     }
-    return durable_rename(aside, path, err);
+    return durable_remove(aside, err);
 }
 
 static int open_database(struct store *store, struct error *err)
@@ -267,7 +270,7 @@ int store_open(const char *path, struct store **out, struct error *err)
 {
     struct store *store = NULL;
 
-    if (strlen(path) + sizeof ".made" > sizeof store->path) {
+    if (strlen(path) + sizeof ".made-4194304" > sizeof store->path) {
         return fail(err, ERR_USAGE, 0, "the path of the state database is too long");
     }
     store = calloc(1, sizeof *store);

@@ -162,7 +162,8 @@ static void a_file_cut_short_is_refused(void **state)
         try_damaged(text, &outcomes);
     }
     say_outcomes("files cut short", &outcomes);
-    assert_int_equal(outcomes.refused, CUTS);
+    /* One that was cut where nothing is stored is found out by the first write. */
+    assert_int_equal(outcomes.refused + outcomes.failed, CUTS);
     free(whole);
     free(text);
 }

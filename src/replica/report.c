@@ -45,6 +45,7 @@ json_t *report_new(const struct relationship_row *row, const struct progress *pr
                    uint64_t elapsed_ns)
 {
     json_t *disks = json_array();
+    uint64_t elapsed_ms = elapsed_ns / NS_PER_MS;
 
     for (uint32_t i = 0; disks != NULL && i < progress->disk_count; i++) {
         if (json_array_append_new(disks, disk_object(included_name(row, i), &progress->disks[i])) <
@@ -56,7 +57,7 @@ json_t *report_new(const struct relationship_row *row, const struct progress *pr
     return json_pack("{s:o, s:I, s:I, s:f}", "disks", disks, "sent_bytes",
                      (json_int_t)progress->wire.sent_bytes, "received_bytes",
                      (json_int_t)progress->wire.received_bytes, "elapsed_s",
-                     (double)(elapsed_ns / NS_PER_MS) / 1000.0);
+                     (double)elapsed_ms / 1000.0);
 }
 
 uint16_t report_percent(const struct progress *progress)

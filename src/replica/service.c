@@ -10,13 +10,12 @@
 #include <strings.h>
 
 #include "base/log.h"
-#include "base/nearest.h"
 #include "replica/service_internal.h"
 
 #define HEALTH_EVERY_US (60 * US_PER_S)
 #define STEP_EVERY_NS (60 * NS_PER_S)
 #define SAVE_AGAIN_NS NS_PER_S
-#define WINDOW_AHEAD_MAX_US (48 * 3600 * US_PER_S) /* a day, and whatever summer time does */
+#define WINDOW_AHEAD_MAX_US (48LL * 3600 * US_PER_S) /* a day, and whatever summer time does */
 
 int64_t service_now(const struct service *service)
 {
@@ -132,8 +131,9 @@ static int make_room(struct service *service, struct error *err)
 {
     service->hosts = calloc(HOSTS_MAX, sizeof *service->hosts);
     service->authorizations = calloc(AUTHORIZATIONS_MAX, sizeof *service->authorizations);
-    service->relationships = calloc(RELATIONSHIPS_MAX, sizeof(struct service_relationship *));
-    service->listed = calloc(RELATIONSHIPS_MAX, sizeof *service->listed);
+    service->relationships =
+        calloc((size_t)RELATIONSHIPS_MAX, sizeof(struct service_relationship *));
+    service->listed = calloc((size_t)RELATIONSHIPS_MAX, sizeof *service->listed);
     service->pendings = calloc(JOBS_OPEN_MAX, sizeof(struct pending *));
     if (service->hosts == NULL || service->authorizations == NULL ||
         service->relationships == NULL || service->listed == NULL || service->pendings == NULL) {
@@ -142,15 +142,9 @@ static int make_room(struct service *service, struct error *err)
     return 0;
 }
 
-static void service_freep(struct service **service)
-{
-    service_free(*service);
-    *service = NULL;
-}
-
 int service_new(const struct service_config *config, struct service **out, struct error *err)
 {
-    CLEANUP(service_freep) struct service *service = calloc(1, sizeof *service);
+    struct service *service = calloc(1, sizeof *service);
 
     assert(config->max_jobs > 0 && config->retry_first_s > 0);
     if (service == NULL) {
@@ -160,11 +154,12 @@ int service_new(const struct service_config *config, struct service **out, struc
     service->next_token = 1;
     if (make_room(service, err) < 0 || service_sort_inventory(service, err) < 0 ||
         load_rows(service, err) < 0) {
+        service_free(service);
         return -1;
     }
     service_list_vms(service);
     settle(service);
-    *out = TAKE(service);
+    *out = service;
     return 0;
 }
 

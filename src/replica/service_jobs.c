@@ -399,9 +399,8 @@ static void start_job(struct service *service, struct service_job *job)
         (void)fail(&err, ERR_USAGE, 0, "'%s' is in no state for this any more", job->row.vm_name);
         fail_for_good(service, job, NULL, &err);
     } else if (service_fill_order(service, &at->row, &job->row.id, is_initial(job), order, &err) <
-               0) {
-        take_failure(service, job, at, &err);
-    } else if (service->config.outside->start(service->config.outside->context, order, &err) < 0) {
+                   0 ||
+               service->config.outside->start(service->config.outside->context, order, &err) < 0) {
         take_failure(service, job, at, &err);
     } else {
         bool is_first = job->row.started_us == 0;

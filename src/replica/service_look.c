@@ -219,7 +219,7 @@ int service_resolve(const struct service *service, const char *vm, int hop,
                     struct service_relationship **out, enum return_value *out_value,
                     struct error *err)
 {
-    struct service_vm found;
+    struct service_vm found = {.name = vm};
 
     if (service_find_vm(service, vm, &found, err) < 0) {
         *out_value = RETURN_INVALID_PARAMETER;

@@ -16,29 +16,41 @@ static void free_textp(char **text)
     *text = NULL;
 }
 
+/* NULL: no memory. */
+static struct client *make(const char *socket_path)
+{
+    struct client *client = calloc(1, sizeof *client);
+
+    if (client == NULL) {
+        return NULL;
+    }
+    (void)snprintf(client->socket_path, sizeof client->socket_path, "%s", socket_path);
+    client->curl = curl_easy_init();
+    if (client->curl == NULL) {
+        free(client);
+        return NULL;
+    }
+    return client;
+}
+
 int client_open(const char *socket_path, struct client **out, struct error *err)
 {
     if (socket_path == NULL) {
         const char *chosen = getenv("RESILVER_SOCKET");
         socket_path = chosen != NULL && chosen[0] != '\0' ? chosen : CLIENT_SOCKET_DEFAULT;
     }
-    CLEANUP(client_closep) struct client *client = calloc(1, sizeof *client);
-    if (client == NULL) {
-        return fail(err, ERR_LIMIT, 0, "out of memory for calls of resilverd");
-    }
-    if (strlen(socket_path) >= sizeof client->socket_path) {
+    if (strlen(socket_path) >= sizeof((struct client *)NULL)->socket_path) {
         return fail(err, ERR_LIMIT, 0, "the socket's path is longer than %zu bytes: %s",
-                    sizeof client->socket_path - 1, socket_path);
+                    sizeof((struct client *)NULL)->socket_path - 1, socket_path);
     }
-    (void)snprintf(client->socket_path, sizeof client->socket_path, "%s", socket_path);
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         return fail(err, ERR_LIMIT, 0, "libcurl does not start");
     }
-    client->curl = curl_easy_init();
-    if (client->curl == NULL) {
-        return fail(err, ERR_LIMIT, 0, "out of memory for calls of resilverd");
+    struct client *client = make(socket_path);
+    if (client == NULL) {
+        return fail(err, ERR_LIMIT, ENOMEM, "out of memory for calls of resilverd");
     }
-    *out = TAKE(client);
+    *out = client;
     return 0;
 }
 

@@ -20,7 +20,7 @@ static struct host_counts count(const struct service *service)
     for (uint32_t i = 0; i < service_job_count(service); i++) {
         const struct job_row *job = service_job_at(service, i);
         counts.open_jobs += job_state_is_end(job->state) ? 0 : 1;
-        counts.running_jobs += job->state == JOB_RUNNING ? 1 : 0;
+        counts.running_jobs += service_job_is_at_work(service, &job->id) ? 1 : 0;
     }
     return counts;
 }

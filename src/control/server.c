@@ -97,19 +97,12 @@ static int remove_dead_socket(const struct sockaddr_un *address, struct error *e
 }
 
 /* Nobody can connect between bind() and listen(), and so nobody before the mode is right. */
-static int listen_at(const char *path, struct stat *out_info, struct error *err)
+static int bind_and_listen(int fd, const struct sockaddr_un *address, struct stat *out_info,
+                           struct error *err)
 {
-    struct sockaddr_un address;
-    CLEANUP(close_fdp) int fd = -1;
+    const char *path = address->sun_path;
 
-    if (fill_address(path, &address, err) < 0 || remove_dead_socket(&address, err) < 0) {
-        return -1;
-    }
-    fd = open_socket(err);
-    if (fd < 0) {
-        return -1;
-    }
-    if (bind(fd, (const struct sockaddr *)&address, sizeof address) < 0) {
+    if (bind(fd, (const struct sockaddr *)address, sizeof *address) < 0) {
         return fail(err, errno == EADDRINUSE ? ERR_WRONG_STATE : ERR_IO, errno,
                     "cannot make the control socket '%s'", path);
     }
@@ -119,9 +112,23 @@ static int listen_at(const char *path, struct stat *out_info, struct error *err)
         (void)unlink(path); /* it was of no use */
         return -1;
     }
-    int made = fd;
-    fd = -1;
-    return made;
+    return 0;
+}
+
+/* Returns the descriptor. */
+static int listen_at(const char *path, struct stat *out_info, struct error *err)
+{
+    struct sockaddr_un address;
+
+    if (fill_address(path, &address, err) < 0 || remove_dead_socket(&address, err) < 0) {
+        return -1;
+    }
+    int fd = open_socket(err);
+    if (fd >= 0 && bind_and_listen(fd, &address, out_info, err) < 0) {
+        close_fdp(&fd);
+        return -1;
+    }
+    return fd;
 }
 
 static void remove_socket(const struct control *control)
@@ -175,12 +182,6 @@ static int start(struct control *control, struct error *err)
     return 0;
 }
 
-static void control_freep(struct control **control)
-{
-    control_free(*control);
-    *control = NULL;
-}
-
 static int take_fd(struct control *control, int fd, struct error *err)
 {
     int flags = fcntl(fd, F_GETFL);
@@ -204,43 +205,47 @@ static struct control *make(const struct control_config *config)
     return control;
 }
 
+/* Takes fd, and control: what fails is freed. */
+static int finish(struct control *control, int fd, struct control **out, struct error *err)
+{
+    if (take_fd(control, fd, err) < 0) {
+        control_free(control);
+        return -1;
+    }
+    *out = control;
+    return 0;
+}
+
 int control_new_on(const struct control_config *config, int fd, struct control **out,
                    struct error *err)
 {
-    CLEANUP(control_freep) struct control *control = make(config);
+    struct control *control = make(config);
 
     if (control == NULL) {
         close_fdp(&fd);
         return fail(err, ERR_LIMIT, ENOMEM, "out of memory for the control API");
     }
-    if (take_fd(control, fd, err) < 0) {
-        return -1;
-    }
-    *out = TAKE(control);
-    return 0;
+    return finish(control, fd, out, err);
 }
 
 int control_new(const struct control_config *config, const char *socket_path, struct control **out,
                 struct error *err)
 {
     struct stat info = {0};
-    CLEANUP(control_freep) struct control *control = make(config);
+    struct control *control = make(config);
 
     if (control == NULL) {
         return fail(err, ERR_LIMIT, ENOMEM, "out of memory for the control API");
     }
     int fd = listen_at(socket_path, &info, err);
     if (fd < 0) {
+        control_free(control);
         return -1;
     }
     (void)snprintf(control->path, sizeof control->path, "%s", socket_path);
     control->device = info.st_dev;
     control->inode = info.st_ino;
-    if (take_fd(control, fd, err) < 0) {
-        return -1;
-    }
-    *out = TAKE(control);
-    return 0;
+    return finish(control, fd, out, err);
 }
 
 int control_fd(const struct control *control)

@@ -39,7 +39,6 @@ struct service {
     bool is_late;            /* the reply waits for service_reply_now() */
     service_reply_fn *reply;
     void *context;
-    bool has_job_vanished;
 };
 
 static struct service the_service;
@@ -333,6 +332,12 @@ const struct progress *service_job_progress(const struct service *service, const
     (void)service;
     (void)id;
     return &the_progress;
+}
+
+bool service_job_is_at_work(const struct service *service, const struct uuid *id)
+{
+    (void)service;
+    return uuid_equal(id, &the_job.id);
 }
 
 const struct statistics_row *service_statistics(const struct service *service,

@@ -327,7 +327,7 @@ void service_finish_modify(struct service *service, const struct service_asker *
                                         .hop = at->row.hop},
                  "'%s', by %s", at->row.vm_name, asker->caller->name);
     if (job != NULL && job->phase == PHASE_WAITING && job->row.scheduled_us != 0 &&
-        strcmp(job->row.owner, "automatic") == 0) {
+        job->row.started_us == 0 && strcmp(job->row.owner, "automatic") == 0) {
         service_cancel_job(service, job, NULL); /* the next step plans by the new window, if any */
     }
     service_reply_done(asker, NULL);

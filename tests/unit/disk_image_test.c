@@ -436,7 +436,7 @@ static void refuses_what_is_not_an_image(void **state)
     assert_int_equal(mkfifo(fifo.text, 0600), 0);
     for (size_t i = 0; i < ARRAY_COUNT(formats); i++) {
         refused(text.text, formats[i].format, false, ERR_USAGE, formats[i].name);
-        refused(dir, formats[i].format, i % 2 == 0, ERR_IO, "is a directory");
+        refused(dir, formats[i].format, i % 2 == 0, ERR_USAGE, "is a directory");
         refused(fifo.text, formats[i].format, false, ERR_USAGE, "neither a file");
         refused(in_dir("none").text, formats[i].format, false, ERR_IO,
                 "does not exist; check its name");

@@ -14,7 +14,7 @@ static void what_is_no_disk_is_refused(void **state)
     for (int for_write = 0; for_write <= 1; for_write++) {
         options.write = for_write != 0;
         options.path = folder;
-        expect_refusal(&options, ERR_IO, "is a directory");
+        expect_refusal(&options, ERR_USAGE, "is a directory");
         options.path = file_path("fifo");
         (void)mkfifo(options.path, 0600);
         expect_refusal(&options, ERR_USAGE, "named pipe"); /* and does not wait for a writer */

@@ -326,8 +326,9 @@ void service_finish_modify(struct service *service, const struct service_asker *
                                         .vm = &at->row.vm,
                                         .hop = at->row.hop},
                  "'%s', by %s", at->row.vm_name, asker->caller->name);
-    if (job != NULL && job->phase == PHASE_WAITING && job->row.scheduled_us != 0 &&
-        job->row.started_us == 0 && strcmp(job->row.owner, "automatic") == 0) {
+    if (job != NULL && at->row.state == STATE_WAITING_RESYNC && job->phase == PHASE_WAITING &&
+        job->row.started_us == 0 && job->row.scheduled_us != 0 &&
+        strcmp(job->row.owner, "automatic") == 0) {
         service_cancel_job(service, job, NULL); /* the next step plans by the new window, if any */
     }
     service_reply_done(asker, NULL);

@@ -58,7 +58,13 @@ static void any_job_request(struct rig *rig)
 static void any_call(struct rig *rig)
 {
     static const uint16_t states[] = {1, 3, 7, 9};
+    const char *text = NULL; /* chance is asked in an order that no compiler chooses */
+    uint16_t state = 0;
 
+    /* Most askers wait for their answers as long as peers are well, so that much comes to work. */
+    if (rig_chance(rig, 2) == 0) {
+        rig_answer_all(rig);
+    }
     switch (rig_chance(rig, 10)) {
     case 0:
         (void)rig_create(rig, any_vm(rig), "beta");
@@ -71,11 +77,12 @@ static void any_call(struct rig *rig)
         (void)rig_resync(rig, any_vm(rig), NULL);
         return;
     case 4:
-        (void)rig_resync(rig, any_vm(rig),
-                         rig_start_text(rig, (int64_t)rig_chance(rig, 5) * RIG_HOUR_US));
+        text = rig_start_text(rig, (int64_t)rig_chance(rig, 5) * RIG_HOUR_US);
+        (void)rig_resync(rig, any_vm(rig), text);
         return;
     case 5:
-        (void)rig_request(rig, any_vm(rig), states[rig_chance(rig, ARRAY_COUNT(states))]);
+        state = states[rig_chance(rig, ARRAY_COUNT(states))];
+        (void)rig_request(rig, any_vm(rig), state);
         return;
     case 6:
     case 7:
@@ -172,9 +179,9 @@ static void run_one(struct rig *rig, struct counts *counts)
         counts->answers++;
     } else if (what < 82) {
         counts->ends += any_end(rig) ? 1 : 0;
-    } else if (what < 94) {
+    } else if (what < 95) {
         any_time(rig);
-    } else if (what < 97) {
+    } else if (what < 96) {
         rig_restart(rig);
         counts->restarts++;
     } else {
@@ -197,7 +204,7 @@ static void run(uint64_t seed)
                   "no store, %u askers\n",
                   (unsigned long long)seed, counts.calls, counts.answers, counts.ends,
                   rig->session_count, counts.restarts, counts.breaks, rig->reply_count);
-    assert_true(rig->session_count > 20 && counts.restarts > 10);
+    assert_true(rig->session_count > 20 && counts.restarts > 5);
     rig_free(rig);
 }
 

@@ -440,6 +440,22 @@ static void another_window_plans_anew(void **state)
     assert_null(open_job(rig, "web1"));
 }
 
+static void another_window_leaves_one_that_began_alone(void **state)
+{
+    struct rig *rig = *state;
+
+    rig_make_replicating(rig, "web1");
+    require_resync(rig, "web1");
+    enable_automatic(rig, "web1", 18 * 60, 6 * 60);
+    rig_pass(rig, RIG_MINUTE_US);
+    rig_pass(rig, 6 * RIG_HOUR_US);
+    struct uuid job = open_job(rig, "web1")->row.id;
+    rig_end(rig, &job, ERR_PEER); /* it waits for its next try */
+    enable_automatic(rig, "web1", 20 * 60, 6 * 60);
+    assert_true(uuid_equal(&open_job(rig, "web1")->row.id, &job));
+    assert_int_equal(rig_state(rig, "web1"), STATE_RESYNCHRONIZING);
+}
+
 static void a_window_that_a_wrong_clock_planned_is_planned_anew(void **state)
 {
     struct rig *rig = *state;
@@ -483,6 +499,7 @@ int main(void)
         RIG_TEST(a_cancel_is_not_undone_by_the_window),
         RIG_TEST(a_cancel_outlives_a_kill),
         RIG_TEST(another_window_plans_anew),
+        RIG_TEST(another_window_leaves_one_that_began_alone),
         RIG_TEST(a_window_that_a_wrong_clock_planned_is_planned_anew),
     };
 

@@ -588,6 +588,50 @@ class Open(Case):
                 self.close(process)
                 self.assertFalse(os.path.exists(os.path.dirname(socket)))
 
+    def make_file_system(self, number):
+        """a.raw becomes an ext4 with this number's files, which are also in a folder."""
+        folder = self.path("files.%d" % number)
+        os.makedirs(os.path.join(folder, "etc"))
+        for name in ("kernel", "etc/passwd", "etc/motd"):
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(self.rng.randbytes(self.rng.randrange(1, 200000)))
+        if os.path.exists(self.path("a.raw")):
+            os.unlink(self.path("a.raw"))
+        lib.must([lib.find_tool("mke2fs"), "-q", "-t", "ext4", "-d", folder, self.path("a.raw"),
+                  "16M"])
+        return folder
+
+    def check_mounted(self, uri, folder):
+        """The export, as a file, mounts, and its files are those of the folder."""
+        fuse, where = self.path("fuse"), self.path("mounted")
+        os.makedirs(fuse, exist_ok=True)
+        disk = os.path.join(fuse, "disk")
+        process = lib.Process(["nbdfuse", disk, uri], is_server=True)
+        try:
+            lib.wait_until(lambda: os.path.exists(disk) or not process.is_alive(), "nbdfuse")
+            mount = lib.Mount(disk, where, "ext4", "ro,noload,loop")
+            try:
+                lib.must(["diff", "-r", "--exclude=lost+found", folder, where])
+            finally:
+                mount.close()
+        finally:
+            process.end()
+            lib.run([lib.find_tool("umount"), "-l", fuse])
+
+    def test_five_points_mount(self):
+        lib.need_root()
+        lib.need_tool("nbdfuse", "mke2fs", "losetup")
+        self.replica("init", "--history", "5", "vm")
+        folders = {}
+        for number in range(1, 6):
+            folders[number] = self.make_file_system(number)
+            self.sync()
+        for number, folder in folders.items():
+            with self.subTest(number=number):
+                process, (uri,) = self.open("vm", "--point", str(number))
+                self.check_mounted(uri, folder)
+                self.close(process)
+
     def test_json_one_disk_and_a_socket_with_a_blank(self):
         saved = self.make_points(2, names=("a.raw", "b.raw"), size=2 * MIB)
         process, lines = self.open("vm", "--point=1", "--disk=b.raw", "--socket=my sock%", "--json")

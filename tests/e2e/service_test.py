@@ -378,6 +378,28 @@ class ReturnValues(hosts.HostsCase):
         self.expect(32775, "vda", "bytes")
 
     def test_failed(self):
+        """A link that leads to itself: a failure that has no number of its own."""
+        self.make_pair()
+        self.copy()
+        disk = self.a.vms["web1"]["vda"]
+        os.rename(disk, self.path("away"))
+        os.symlink(disk, disk)
+        self.expect(32768, "vda")
+        os.unlink(disk)
+        os.rename(self.path("away"), disk)
+        self.assertEqual(self.a.resync("web1")[0], STARTED)
+
+    def test_an_image_that_is_none(self):
+        lib.need_tool("qemu-img", "qemu-nbd")
+        image = self.path("web1.qcow2")
+        lib.must(["qemu-img", "create", "-q", "-f", "qcow2", image, "2M"])
+        self.make_pair({"web1": {"vda": image}})
+        self.a.create("web1", self.b)
+        self.a.wait_job(self.a.start_copy("web1"))
+        lib.change_bytes(image, 0, bytes(4096))
+        self.expect(32770, "web1.qcow2")
+
+    def test_an_authorization_that_is_gone(self):
         self.make_pair()
         self.copy()
         self.b.ask("DELETE", "/v1/authorizations/alpha")

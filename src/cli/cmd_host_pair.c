@@ -99,23 +99,54 @@ static int call(struct pair *pair, const char *method, const char *tail, json_t 
     return result;
 }
 
+/* Without what people put between the digits. */
+static void plain_code(const char *text, char out[CODE_MAX])
+{
+    size_t used = 0;
+
+    for (; *text != '\0' && used + 1 < CODE_MAX; text++) {
+        if (!isspace((unsigned char)*text) && *text != '-') {
+            out[used++] = *text;
+        }
+    }
+    out[used] = '\0';
+}
+
 /* --- beginning ------------------------------------------------------------------------------- */
 
-/* The pairing that shows a code already, if there is one. */
+/* The pairing that shows this code already. Where only one shows any code, and no other was asked
+ * for, it is that one: a code that differs is for its comparison to find. */
 static int find_open(struct pair *pair, struct error *err)
 {
     json_auto_t *answer = NULL;
     json_t *item = NULL;
+    json_t *shown = NULL;
     size_t index = 0;
+    size_t count = 0;
+    char given[CODE_MAX];
 
+    plain_code(pair->api->args->code, given);
     if (api_call(pair->api, "GET", "/v1/pairings", &answer, err) < 0) {
         return -1;
     }
     json_array_foreach(json_object_get(answer, "pairings"), index, item)
     {
-        if (pair->now == NULL && strcmp(answer_text(item, "state"), "code") == 0) {
-            see(pair, json_incref(item));
+        if (strcmp(answer_text(item, "state"), "code") == 0) {
+            bool is_it = strcmp(answer_text(item, "code"), given) == 0;
+            shown = is_it || shown == NULL ? item : shown;
+            count = is_it ? 1 : count + 1;
+            if (is_it) {
+                break;
+            }
         }
+    }
+    bool is_other_wanted = pair->api->args->wait || pair->api->args->word != NULL;
+    if (count > 1 && !is_other_wanted) {
+        return fail(err, ERR_USAGE, 0, "none of the %zu pairings that show a code shows this one",
+                    count);
+    }
+    if (count == 1 && (!is_other_wanted || strcmp(answer_text(shown, "code"), given) == 0)) {
+        see(pair, json_incref(shown));
     }
     return 0;
 }
@@ -166,19 +197,6 @@ static int wait_while(struct pair *pair, const char *state, struct error *err)
 }
 
 /* --- the code -------------------------------------------------------------------------------- */
-
-/* Without what people put between the digits. */
-static void plain_code(const char *text, char out[CODE_MAX])
-{
-    size_t used = 0;
-
-    for (; *text != '\0' && used + 1 < CODE_MAX; text++) {
-        if (!isspace((unsigned char)*text) && *text != '-') {
-            out[used++] = *text;
-        }
-    }
-    out[used] = '\0';
-}
 
 static int fail_differs(struct error *err)
 {

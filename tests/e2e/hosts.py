@@ -54,7 +54,9 @@ def quote(text):
 class Host:
     """vms: {name: {disk: path}}; the same object may be started and killed many times."""
 
-    def __init__(self, folder, name, vms=None, listen=True, retry_s=1, more="", control=""):
+    def __init__(self, folder, name, vms=None, listen=True, retry_s=1, more="", control="",
+                 state=None):
+        self.state_directory = state or os.path.join(folder, "state")
         self.folder, self.name = folder, name
         os.makedirs(folder, exist_ok=True)
         self.storage = os.path.join(folder, "replicas")
@@ -88,10 +90,6 @@ class Host:
         with open(self.config, "w") as file:
             file.write("\n".join(lines) + "\n")
         os.chmod(self.config, 0o644)
-
-    @property
-    def state_directory(self):
-        return os.path.join(self.folder, "state")
 
     @property
     def database(self):

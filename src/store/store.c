@@ -11,8 +11,10 @@
 #include "store/store.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,11 +252,40 @@ static int make_file(const char *path, struct error *err)
     /* Two that start at once make one each; the first to give it its name wins, and the other finds
      * that one. */
     (void)snprintf(aside, sizeof aside, "%s.made-%d", path, (int)getpid());
-    if (durable_remove(aside, err) < 0 || make_aside(aside, err) < 0 ||
-        durable_link(aside, path, err) < 0) {
-        return -1;
+    int result = durable_remove(aside, err);
+    if (result == 0 && (make_aside(aside, err) < 0 || durable_link(aside, path, err) < 0)) {
+        result = -1;
     }
-    return durable_remove(aside, err);
+    (void)!durable_remove(aside, NULL); /* what is left goes with the next opening */
+    if (result < 0 && durable_exists(path, &is_there, NULL) == 0 && is_there) {
+        return 0; /* another was quicker, and has tidied up: it holds the database */
+    }
+    return result;
+}
+
+/* What those left who were killed while they made one. Best effort: it is of no use, and in
+ * nobody's way. The database is held, so nobody else needs his either. */
+static void remove_asides(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    char folder[PATH_TEXT_MAX];
+    char prefix[NAME_MAX + 8];
+    char aside[PATH_TEXT_MAX + NAME_MAX + 2];
+    const struct dirent *entry = NULL;
+
+    (void)snprintf(folder, sizeof folder, "%.*s", (int)(name - path), path);
+    (void)snprintf(prefix, sizeof prefix, "%.*s.made-", NAME_MAX, name);
+    DIR *directory = opendir(folder[0] == '\0' ? "." : folder);
+    while (directory != NULL && (entry = readdir(directory)) != NULL) {
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0) {
+            (void)snprintf(aside, sizeof aside, "%s%s", folder, entry->d_name);
+            (void)!durable_remove(aside, NULL);
+        }
+    }
+    if (directory != NULL) {
+        (void)closedir(directory); /* it was only read */
+    }
 }
 
 static int open_database(struct store *store, struct error *err)
@@ -263,6 +294,7 @@ static int open_database(struct store *store, struct error *err)
         open_connection(store, err) < 0 || configure(store, err) < 0) {
         return -1;
     }
+    remove_asides(store->path);
     return bring_up_to_date(store, err);
 }
 

@@ -17,7 +17,7 @@ void log_set_level(enum log_level level)
     log_level_max = level;
 }
 
-static const char *level_name(enum log_level level)
+const char *log_level_name(enum log_level level)
 {
     switch (level) {
     case LOG_LEVEL_INVALID:
@@ -180,7 +180,7 @@ static size_t write_prefix(enum log_level level, char *out, size_t size_bytes)
     if (gmtime_r(&now.tv_sec, &parts) != NULL) {
         (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &parts);
     }
-    return (size_t)snprintf(out, size_bytes, "%s %s ", when, level_name(level));
+    return (size_t)snprintf(out, size_bytes, "%s %s ", when, log_level_name(level));
 }
 
 void log_write(struct log_site *site, enum log_level level, const struct log_field *fields,

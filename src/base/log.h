@@ -46,6 +46,9 @@ struct log_site {
     uint32_t suppressed_count;
 };
 
+/* log_level_name - "error", "warning", ...; never NULL. */
+const char *log_level_name(enum log_level level);
+
 /* log_set_level - lines less important than this are not written; LOG_LEVEL_INFO at first. */
 void log_set_level(enum log_level level);
 

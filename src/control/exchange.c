@@ -101,11 +101,10 @@ unsigned int control_status(enum return_value value)
     return MHD_HTTP_INTERNAL_SERVER_ERROR;
 }
 
-/* Who changed what, or tried to. A line for each: the site is new every time, so that nobody hides
- * a change behind a flood of others. */
+/* Who changed what, or tried to. A line for each, so that nobody hides a change behind a flood of
+ * others. */
 static void audit(const struct exchange *exchange, unsigned int status, enum return_value value)
 {
-    struct log_site site = {0};
     char number[16];
     char http[16];
 
@@ -114,11 +113,9 @@ static void audit(const struct exchange *exchange, unsigned int status, enum ret
     }
     (void)snprintf(number, sizeof number, "%u", (unsigned)value);
     (void)snprintf(http, sizeof http, "%u", status);
-    const struct log_field fields[] = {
-        {"event", "control call"}, {"caller", exchange->caller.name}, {"method", exchange->method},
-        {"path", exchange->path},  {"return_value", number},          {"http_status", http},
-    };
-    log_write(&site, LOG_LEVEL_NOTICE, fields, ARRAY_COUNT(fields));
+    log_always(LOG_LEVEL_NOTICE, {"event", "control call"}, {"caller", exchange->caller.name},
+               {"method", exchange->method}, {"path", exchange->path}, {"return_value", number},
+               {"http_status", http});
 }
 
 void exchange_respond(struct exchange *exchange, unsigned int status, struct MHD_Response *response)

@@ -20,18 +20,6 @@ static const struct authorization_row *find(const struct exchange *exchange)
     return NULL;
 }
 
-static bool is_paired(const struct exchange *exchange)
-{
-    const struct service *service = exchange->control->config.service;
-
-    for (uint32_t i = 0; i < service_host_count(service); i++) {
-        if (strcasecmp(service_host_at(service, i)->name, exchange->name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void route_list_authorizations(struct exchange *exchange)
 {
     const struct service *service = exchange->control->config.service;
@@ -76,7 +64,8 @@ void route_set_authorization(struct exchange *exchange)
     if (!exchange_end_members(exchange, &members)) {
         return;
     }
-    exchange->is_name_missing = !is_paired(exchange);
+    exchange->is_name_missing =
+        service_find_host(exchange->control->config.service, exchange->name) == NULL;
     if (service_set_authorization(exchange->control->config.service, &exchange->caller, &row,
                                   &value, &err) < 0) {
         exchange_refuse(exchange, value, &err);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <strings.h>
 
 #include "base/address.h"
 #include "control/exchange.h"
@@ -7,15 +6,7 @@
 /* As the service compares them. */
 static const struct host_row *find(const struct exchange *exchange)
 {
-    const struct service *service = exchange->control->config.service;
-
-    for (uint32_t i = 0; i < service_host_count(service); i++) {
-        const struct host_row *row = service_host_at(service, i);
-        if (strcasecmp(row->name, exchange->name) == 0) {
-            return row;
-        }
-    }
-    return NULL;
+    return service_find_host(exchange->control->config.service, exchange->name);
 }
 
 void route_list_hosts(struct exchange *exchange)

@@ -470,25 +470,6 @@ json_t *show_authorization(const struct authorization_row *row)
 
 /* --- what happened --------------------------------------------------------------------------- */
 
-static const char *level_word(uint16_t level)
-{
-    switch ((enum log_level)level) {
-    case LOG_LEVEL_INVALID:
-        break;
-    case LOG_LEVEL_ERROR:
-        return "error";
-    case LOG_LEVEL_WARNING:
-        return "warning";
-    case LOG_LEVEL_NOTICE:
-        return "notice";
-    case LOG_LEVEL_INFO:
-        return "info";
-    case LOG_LEVEL_DEBUG:
-        return "debug";
-    }
-    return "unknown";
-}
-
 json_t *show_event(const struct show *show, const struct event_row *row)
 {
     json_t *object = json_object();
@@ -496,7 +477,8 @@ json_t *show_event(const struct show *show, const struct event_row *row)
     return complete(object, show_put(object, "id", show_number(row->id)) &&
                                 show_put(object, "time", show_time(row->time_us)) &&
                                 show_put(object, "code", show_number(row->code)) &&
-                                show_put(object, "level", show_text(level_word(row->level))) &&
+                                show_put(object, "level",
+                                         show_text(log_level_name((enum log_level)row->level))) &&
                                 show_put(object, "vm", find_vm_name(show, &row->vm)) &&
                                 show_put(object, "hop", show_number(row->hop)) &&
                                 show_put(object, "job", show_id(&row->job)) &&

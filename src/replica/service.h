@@ -174,6 +174,10 @@ MUST_CHECK int service_find_vm(const struct service *service, const char *text,
 
 uint32_t service_host_count(const struct service *service);
 const struct host_row *service_host_at(const struct service *service, uint32_t index);
+
+/* service_find_host - by name, in either case, revoked ones too; NULL: none. */
+const struct host_row *service_find_host(const struct service *service, const char *name);
+
 uint32_t service_authorization_count(const struct service *service);
 const struct authorization_row *service_authorization_at(const struct service *service,
                                                          uint32_t index);

@@ -128,7 +128,6 @@ struct service_relationship *service_find_relationship(const struct service *ser
 MUST_CHECK int service_resolve(const struct service *service, const char *vm, int hop,
                                struct service_relationship **out, enum return_value *out_value,
                                struct error *err);
-const struct host_row *service_find_host(const struct service *service, const char *name);
 struct service_job *service_find_job_of(const struct service *service, const struct uuid *id);
 
 /* The open job of a relationship, whatever it does; NULL: none. */

@@ -294,6 +294,16 @@ const struct host_row *service_host_at(const struct service *service, uint32_t i
     return &the_host;
 }
 
+const struct host_row *service_find_host(const struct service *service, const char *name)
+{
+    for (uint32_t i = 0; i < service_host_count(service); i++) {
+        if (strcasecmp(service_host_at(service, i)->name, name) == 0) {
+            return service_host_at(service, i);
+        }
+    }
+    return NULL;
+}
+
 uint32_t service_authorization_count(const struct service *service)
 {
     (void)service;

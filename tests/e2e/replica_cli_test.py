@@ -618,10 +618,23 @@ class Open(Case):
             process.end()
             lib.run([lib.find_tool("umount"), "-l", fuse])
 
+    def test_five_points_of_a_block_device_mount(self):
+        lib.need_root()
+        lib.need_tool("nbdfuse", "mke2fs", "losetup")
+        self.replica("init", "--history", "5", "vm")
+        with open(self.path("device"), "wb") as file:
+            file.truncate(16 * MIB)
+        device = self.owned(lib.LoopDevice(self.path("device")))
+        os.symlink(device.device, self.path("vm", "disks", "a.raw"))
+        self.check_five_points()
+
     def test_five_points_mount(self):
         lib.need_root()
         lib.need_tool("nbdfuse", "mke2fs", "losetup")
         self.replica("init", "--history", "5", "vm")
+        self.check_five_points()
+
+    def check_five_points(self):
         folders = {}
         for number in range(1, 6):
             folders[number] = self.make_file_system(number)

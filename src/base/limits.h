@@ -231,6 +231,47 @@
 #define CLIENT_PATH_MAX 2048U         /* a call's path: two encoded names of 256 bytes */
 #define CLIENT_CALL_S 15U             /* until a call is answered; the daemon gives up after 5 */
 
+/* --- the management interface ------------------------------------------------------------------
+ */
+#define XML_DEPTH_MAX 64U           /* elements within elements; an embedded EPR is at 12 */
+#define XML_ELEMENTS_MAX 20000U     /* of one document: a Put of the largest instance has 200 */
+#define XML_ATTRIBUTES_MAX 64U      /* of one element, namespace declarations among them */
+#define XML_NAME_MAX 1024U          /* a name with its namespace's URI */
+#define CIM_REQUEST_BYTES (8 * MIB) /* what one request may build, its answer's text aside */
+#define CIM_LIST_BYTES (128 * MIB)  /* what one enumeration may build: VMS_MAX VMs */
+#define CIM_INSTANCES_MAX 65536U    /* of one answer */
+#define CIM_KEYS_MAX 16U            /* of a path */
+#define CIM_TEXT_MAX (64 * KIB)     /* one text of a request */
+#define CIM_ARRAY_MAX 1024U         /* items of one array of a request */
+#define WQL_TEXT_MAX (8 * KIB)
+#define WQL_STEPS_MAX 256U /* names, values and operators of one WHERE */
+#define CALLER_VMS_MAX 64U /* VMs for which one user has a role of his own */
+#define USERS_MAX 256U     /* in the users' file */
+
+#define HTTP_BODY_MAX (512 * KIB)  /* of one request: DSP0226's largest common envelope, thrice */
+#define HTTP_ANSWER_MAX (64 * MIB) /* of one answer */
+#define HTTP_CONNECTIONS_MAX 3000U /* of one listener; the slow among them are closed soon */
+#define HTTP_CONNECTION_BYTES (16 * KIB) /* request line and headers */
+#define HTTP_REQUEST_S                                                                             \
+    10U                     /* from the connection or the end of the last answer's use             \
+                               until a request is whole */
+#define HTTP_IDLE_S 60U     /* a connection that had an answer, and asks nothing */
+#define HTTP_WRITE_S 60U    /* until an answer has gone out */
+#define HTTP_WORKERS 8U     /* requests at work at a time */
+#define HTTP_QUEUE_MAX 512U /* that wait for a worker; more are 503 */
+
+#define AUTH_CACHE_MAX                                                                             \
+    256U /* credentials that were right, so that the hash is not computed for                      \
+            every request */
+#define AUTH_CACHE_S 60U
+#define AUTH_TRIES_MAX 10U /* wrong passwords for a name or from an address in a minute */
+
+#define CONTEXTS_MAX 256U        /* enumerations and subscriptions that are open */
+#define CONTEXTS_EACH 32U        /* of one user */
+#define CONTEXT_IDLE_S 600U      /* until an enumeration that nobody pulls is forgotten */
+#define CONTEXT_EVENTS_MAX 1024U /* that wait in a subscription; the oldest go, and it is said */
+#define ENVELOPE_MIN 8192U       /* DSP0226 R6.2-4 */
+
 /* --- NBD servers and helper processes -------------------------------------------------------- */
 #define NBD_COMMANDS_MAX 8U           /* in flight: one connection is fastest with these two */
 #define NBD_COMMAND_BYTES (256 * KIB) /* one read or write; QEMU takes at most 32 MiB */

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * audit.h - who did what: one JSON object a line, appended and flushed before the answer goes out.
+ * Every refused login, every method call and change, whatever came of it; no passwords, no bodies.
+ *
+ *   {"time", "protocol", "remote", "user", "operation", "object", "arguments", "result", "message"}
+ */
+#ifndef RESILVER_GATEWAY_AUDIT_H
+#define RESILVER_GATEWAY_AUDIT_H
+
+#include "base/env.h"
+#include "base/error.h"
+
+struct audit;
+
+/* audit_open - path NULL or "": to the log (stderr, journald) only. The file is made 0640. */
+MUST_CHECK int audit_open(const struct env *env, const char *path, struct audit **out,
+                          struct error *err);
+void audit_close(struct audit *audit);
+
+struct audit_entry {
+    const char *protocol; /* "wsman", "cimxml" */
+    const char *remote;
+    const char *user;      /* "": nobody */
+    const char *operation; /* "login", "Msvm_ReplicationService.Resynchronize", "Put" */
+    const char *object;    /* a path; "" */
+    const char *arguments; /* those that are no embedded instances: "ComputerSystem=...,
+                              StartTime=..." */
+    const char *result;    /* "4096 Method Parameters Checked - Job Started", "refused" */
+    const char *message;   /* "" */
+};
+
+/* audit_write - ERR_IO: it could not be written; the caller refuses what was asked when nothing has
+ * been done yet. Safe in several threads. */
+MUST_CHECK int audit_write(struct audit *audit, const struct audit_entry *entry, struct error *err);
+
+#endif

@@ -32,11 +32,15 @@ struct http_request {
     struct arena *arena;   /* of the request */
     struct client *client; /* the worker's; acts for the caller already */
     const struct env *env;
-    void *connection; /* for http_header() */
+    const char *(*header)(const void *connection, const char *name);
+    const void *connection; /* of header() */
 };
 
 /* http_header - a header's value; NULL: none, "" is one. Names without case. */
-const char *http_header(const struct http_request *request, const char *name);
+static inline const char *http_header(const struct http_request *request, const char *name)
+{
+    return request->header(request->connection, name);
+}
 
 #define HTTP_HEADERS_MAX 8U
 struct http_answer {

@@ -241,8 +241,9 @@
 #define CIM_LIST_BYTES (128 * MIB)  /* what one enumeration may build: VMS_MAX VMs */
 #define CIM_INSTANCES_MAX 65536U    /* of one answer */
 #define CIM_KEYS_MAX 16U            /* of a path */
-#define CIM_TEXT_MAX (64 * KIB)     /* one text of a request */
-#define CIM_ARRAY_MAX 1024U         /* items of one array of a request */
+#define CIM_NEST_MAX 4U         /* instances within instances, paths within paths: ours have 2 */
+#define CIM_TEXT_MAX (64 * KIB) /* one text of a request */
+#define CIM_ARRAY_MAX 1024U     /* items of one array of a request */
 #define WQL_TEXT_MAX (8 * KIB)
 #define WQL_STEPS_MAX 256U /* names, values and operators of one WHERE */
 #define CALLER_VMS_MAX 64U /* VMs for which one user has a role of his own */

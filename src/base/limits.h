@@ -192,11 +192,12 @@
 #define FINGERPRINT_BYTES 32U   /* SHA-256 over a certificate's DER form */
 #define FINGERPRINT_TEXT_MAX 65 /* in hex */
 #define PEER_CERTIFICATE_MAX                                                                       \
-    (16 * KIB)                      /* what a peer shows of itself: one certificate, self-signed */
-#define PEER_MESSAGE_MAX (64 * KIB) /* one question or answer between daemons: 64 disks */
-#define PEER_CONNECTIONS_MAX 64U    /* at the replication port, of all peers */
-#define PEER_CONNECTIONS_EACH 16U   /* of one address */
-#define PAIRING_WAIT_S 300U         /* a pairing window is open so long */
+    (16 * KIB) /* what a peer shows of itself: one certificate, self-signed */
+#define CERTIFICATE_TEXT_MAX (16 * KIB) /* our own, DER in base64: shorter than its PEM file */
+#define PEER_MESSAGE_MAX (64 * KIB)     /* one question or answer between daemons: 64 disks */
+#define PEER_CONNECTIONS_MAX 64U        /* at the replication port, of all peers */
+#define PEER_CONNECTIONS_EACH 16U       /* of one address */
+#define PAIRING_WAIT_S 300U             /* a pairing window is open so long */
 #define PAIRINGS_MAX 8U
 #define PAIRING_MESSAGE_MAX (4 * KIB) /* a name, an address, a number */
 #define PEER_CALLS_MAX                                                                             \

@@ -278,7 +278,10 @@
 #define CONTEXTS_EACH 32U        /* of one user */
 #define CONTEXT_IDLE_S 600U      /* until an enumeration that nobody pulls is forgotten */
 #define CONTEXT_EVENTS_MAX 1024U /* that wait in a subscription; the oldest go, and it is said */
-#define ENVELOPE_MIN 8192U       /* DSP0226 R6.2-4 */
+#define WATCH_TURN_MS 200    /* how long the end of the gateway may wait for the watching thread */
+#define WATCH_PAUSE_MIN_S 1U /* until the service is watched again, then twice as long */
+#define WATCH_PAUSE_MAX_S 30U
+#define ENVELOPE_MIN 8192U /* DSP0226 R6.2-4 */
 
 /* --- NBD servers and helper processes -------------------------------------------------------- */
 #define NBD_COMMANDS_MAX 8U           /* in flight: one connection is fastest with these two */

@@ -238,6 +238,8 @@
 #define XML_ELEMENTS_MAX 20000U     /* of one document: a Put of the largest instance has 200 */
 #define XML_ATTRIBUTES_MAX 64U      /* of one element, namespace declarations among them */
 #define XML_NAME_MAX 1024U          /* a name with its namespace's URI */
+#define XML_TEXT_MAX (64 * KIB)     /* directly in one element, or in one attribute */
+#define XML_DOCUMENT_MAX (1 * MIB)  /* twice what HTTP lets in: bounds what expat holds */
 #define CIM_REQUEST_BYTES (8 * MIB) /* what one request may build, its answer's text aside */
 #define CIM_LIST_BYTES (128 * MIB)  /* what one enumeration may build: VMS_MAX VMs */
 #define CIM_INSTANCES_MAX 65536U    /* of one answer */

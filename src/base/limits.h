@@ -271,6 +271,10 @@
 #define CONTEXT_IDLE_S 600U      /* until an enumeration that nobody pulls is forgotten */
 #define CONTEXT_EVENTS_MAX 1024U /* that wait in a subscription; the oldest go, and it is said */
 #define ENVELOPE_MIN 8192U       /* DSP0226 R6.2-4 */
+#define WSMAN_WAIT_S 60U         /* a pull of events without OperationTimeout waits so long */
+#define WSMAN_REPLAYS_MAX 128U   /* answers to methods that are kept for who asks again */
+#define WSMAN_REPLAY_BYTES (64 * KIB) /* of one such answer */
+#define WSMAN_REPLAY_S 60U            /* and so long */
 
 /* --- NBD servers and helper processes -------------------------------------------------------- */
 #define NBD_COMMANDS_MAX 8U           /* in flight: one connection is fastest with these two */

@@ -18,13 +18,13 @@ export PATH := $(PATH):/usr/sbin:/sbin
 SETUP = @test -f $(BUILD)/build.ninja || CC=$(CC) meson setup \
 	-Dwerror=$(WERROR) -Dprefix=$(PREFIX) $(BUILD)
 # The programs alone: tests are built when they are run.
-NINJA = @ninja -C $(BUILD) resilver resilverd
+NINJA = @ninja -C $(BUILD) resilver resilverd resilver-gateway
 
 .DEFAULT_GOAL := build
 .PHONY: build check demo bench soak mutants install lint clean help
 
 help:
-	@echo 'make build     build $(BUILD)/resilver and $(BUILD)/resilverd'
+	@echo 'make build     build $(BUILD)/resilver, resilverd and resilver-gateway'
 	@echo 'make demo      show resynchronizations of VM disks, with their proofs: by hand, and by the service'
 	@echo 'make check     build in every way and run all tests; the last line counts them'
 	@echo 'make bench     measure beside rsync and beside the speed of the disks (ARGS=--quick)'
@@ -50,6 +50,7 @@ bench: build
 	@$(DEPS) bench
 	@BUILD=$(CURDIR)/$(BUILD) RESILVER=$(CURDIR)/$(BUILD)/resilver bench/run $(ARGS)
 	@RESILVER=$(CURDIR)/$(BUILD)/resilver bench/service
+	@RESILVER=$(CURDIR)/$(BUILD)/resilver bench/gateway
 
 soak:
 	@$(DEPS) soak

@@ -192,11 +192,12 @@
 #define FINGERPRINT_BYTES 32U   /* SHA-256 over a certificate's DER form */
 #define FINGERPRINT_TEXT_MAX 65 /* in hex */
 #define PEER_CERTIFICATE_MAX                                                                       \
-    (16 * KIB)                      /* what a peer shows of itself: one certificate, self-signed */
-#define PEER_MESSAGE_MAX (64 * KIB) /* one question or answer between daemons: 64 disks */
-#define PEER_CONNECTIONS_MAX 64U    /* at the replication port, of all peers */
-#define PEER_CONNECTIONS_EACH 16U   /* of one address */
-#define PAIRING_WAIT_S 300U         /* a pairing window is open so long */
+    (16 * KIB) /* what a peer shows of itself: one certificate, self-signed */
+#define CERTIFICATE_TEXT_MAX (16 * KIB) /* our own, DER in base64: shorter than its PEM file */
+#define PEER_MESSAGE_MAX (64 * KIB)     /* one question or answer between daemons: 64 disks */
+#define PEER_CONNECTIONS_MAX 64U        /* at the replication port, of all peers */
+#define PEER_CONNECTIONS_EACH 16U       /* of one address */
+#define PAIRING_WAIT_S 300U             /* a pairing window is open so long */
 #define PAIRINGS_MAX 8U
 #define PAIRING_MESSAGE_MAX (4 * KIB) /* a name, an address, a number */
 #define PEER_CALLS_MAX                                                                             \
@@ -241,8 +242,9 @@
 #define CIM_LIST_BYTES (128 * MIB)  /* what one enumeration may build: VMS_MAX VMs */
 #define CIM_INSTANCES_MAX 65536U    /* of one answer */
 #define CIM_KEYS_MAX 16U            /* of a path */
-#define CIM_TEXT_MAX (64 * KIB)     /* one text of a request */
-#define CIM_ARRAY_MAX 1024U         /* items of one array of a request */
+#define CIM_NEST_MAX 4U         /* instances within instances, paths within paths: ours have 2 */
+#define CIM_TEXT_MAX (64 * KIB) /* one text of a request */
+#define CIM_ARRAY_MAX 1024U     /* items of one array of a request */
 #define WQL_TEXT_MAX (8 * KIB)
 #define WQL_STEPS_MAX 256U /* names, values and operators of one WHERE */
 #define CALLER_VMS_MAX 64U /* VMs for which one user has a role of his own */
@@ -253,24 +255,33 @@
 #define HTTP_CONNECTIONS_MAX 3000U /* of one listener; the slow among them are closed soon */
 #define HTTP_CONNECTION_BYTES (16 * KIB) /* request line and headers */
 #define HTTP_REQUEST_S                                                                             \
-    10U                     /* from the connection or the end of the last answer's use             \
-                               until a request is whole */
-#define HTTP_IDLE_S 60U     /* a connection that had an answer, and asks nothing */
-#define HTTP_WRITE_S 60U    /* until an answer has gone out */
-#define HTTP_WORKERS 8U     /* requests at work at a time */
-#define HTTP_QUEUE_MAX 512U /* that wait for a worker; more are 503 */
+    10U                               /* from the connection or the end of the last answer's use   \
+                                         until a request is whole */
+#define HTTP_IDLE_S 60U               /* a connection that had an answer, and asks nothing */
+#define HTTP_WRITE_S 60U              /* until an answer has gone out */
+#define HTTP_WORKERS 8U               /* requests at work at a time */
+#define HTTP_QUEUE_MAX 512U           /* that wait for a worker; more are 503 */
+#define HTTP_BODIES_BYTES (256 * MIB) /* of all requests that are there at a time; more are 503 */
+#define HTTP_DISCARD_MAX (1 * MIB)    /* of a body that is refused, read before it is said so */
+#define HTTP_LISTENERS_MAX 4U
+#define HTTP_CERTIFICATES_MAX 16U /* of the chain that a TLS listener shows */
 
 #define AUTH_CACHE_MAX                                                                             \
     256U /* credentials that were right, so that the hash is not computed for                      \
             every request */
 #define AUTH_CACHE_S 60U
-#define AUTH_TRIES_MAX 10U /* wrong passwords for a name or from an address in a minute */
+#define PASSWORD_MAX 512       /* what crypt(3) takes, and the NUL */
+#define AUTH_TRACKED_MAX 1024U /* names, and addresses, of which wrong passwords are remembered */
+#define AUTH_TRIES_MAX 10U     /* wrong passwords for a name or from an address in a minute */
 
 #define CONTEXTS_MAX 256U        /* enumerations and subscriptions that are open */
 #define CONTEXTS_EACH 32U        /* of one user */
 #define CONTEXT_IDLE_S 600U      /* until an enumeration that nobody pulls is forgotten */
 #define CONTEXT_EVENTS_MAX 1024U /* that wait in a subscription; the oldest go, and it is said */
-#define ENVELOPE_MIN 8192U       /* DSP0226 R6.2-4 */
+#define WATCH_TURN_MS 200    /* how long the end of the gateway may wait for the watching thread */
+#define WATCH_PAUSE_MIN_S 1U /* until the service is watched again, then twice as long */
+#define WATCH_PAUSE_MAX_S 30U
+#define ENVELOPE_MIN 8192U /* DSP0226 R6.2-4 */
 #define WSMAN_WAIT_S 60U         /* a pull of events without OperationTimeout waits so long */
 #define WSMAN_REPLAYS_MAX 128U   /* answers to methods that are kept for who asks again */
 #define WSMAN_REPLAY_BYTES (64 * KIB) /* of one such answer */

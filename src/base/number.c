@@ -2,8 +2,11 @@
 #include "base/number.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* More digits would not survive: the largest unit (2^40) times 10^6 still fits into 64 bits. */
 #define FRACTION_DIGITS_MAX 6
@@ -143,4 +146,41 @@ int number_parse_range(const char *text, const char *what, uint64_t min, uint64_
     }
     *out = value;
     return 0;
+}
+
+static size_t count_digits(const char *text)
+{
+    return strspn(text, "0123456789");
+}
+
+/* strtod() alone would also take hexadecimal, "inf", "nan" and white space. */
+bool number_parse_real(const char *text, double *out)
+{
+    const char *at = text + (*text == '-' || *text == '+');
+    size_t whole = count_digits(at);
+    size_t fraction = at[whole] == '.' ? count_digits(at + whole + 1) : 0;
+    char *end = NULL;
+
+    if (whole + fraction == 0) {
+        return false;
+    }
+    at += whole + (at[whole] == '.' ? 1 + fraction : 0);
+    if (*at == 'e' || *at == 'E') {
+        at++;
+        at += *at == '-' || *at == '+';
+        size_t exponent = count_digits(at);
+        if (exponent == 0) {
+            return false;
+        }
+        at += exponent;
+    }
+    if (*at != '\0') {
+        return false;
+    }
+    double value = strtod(text, &end);
+    if (end != at || isinf(value)) {
+        return false;
+    }
+    *out = value;
+    return true;
 }

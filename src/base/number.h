@@ -5,6 +5,7 @@
 #ifndef RESILVER_BASE_NUMBER_H
 #define RESILVER_BASE_NUMBER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/attributes.h"
@@ -29,5 +30,9 @@ MUST_CHECK int number_parse_size(const char *text, uint64_t *out_bytes, struct e
  */
 MUST_CHECK int number_parse_range(const char *text, const char *what, uint64_t min, uint64_t max,
                                   uint64_t *out, struct error *err);
+
+/* number_parse_real - "1.5", "-.5e3": decimal, nothing around it. False: it is none, or beyond what
+ * a double holds. */
+MUST_CHECK bool number_parse_real(const char *text, double *out);
 
 #endif

@@ -37,7 +37,7 @@ struct cim_value {
 };
 
 struct cim_key {
-    const char *name;
+    const char *name;            /* "": CLASS=VALUE, the only key of its class */
     enum cim_type type;          /* CIM_STRING, CIM_BOOLEAN, CIM_REFERENCE, or a number's type;
                                     a client's number is CIM_UINT64 or CIM_SINT64 */
     const char *text;            /* the value as text; of a reference: "" */
@@ -92,6 +92,10 @@ bool cim_datetime_is(const char *text);          /* whether it has the form of e
 bool cim_datetime_is_interval(const char *text); /* of one that cim_datetime_is() */
 bool cim_datetime_has_wildcards(const char *text);
 
+/* cim_datetime_compare - moments with moments, intervals with intervals: *order is below, at or
+ * above 0. False: they cannot be compared (one of each, wildcards, none at all). */
+bool cim_datetime_compare(const char *a, const char *b, int *order);
+
 /* cim_datetime_from - CIM form, xs:dateTime (with or without zone: then UTC), xs:duration into CIM
  * form. False: it is none of these. cim_datetime_to_xsd - the reverse, for WS-Management:
  * "2026-03-01T21:00:00Z", with microseconds if there are any and the zone kept, or "PT5M". False:
@@ -137,30 +141,38 @@ bool cim_get_boolean(const struct cim_instance *instance, const char *name, bool
 
 /* --- paths ------------------------------------------------------------------------------------ */
 
-/* cim_instance_path - from its keys, in a namespace. NULL: no memory. */
+/* cim_instance_path - from its keys, in a namespace; keys that are null are left out. NULL: no
+ * memory, or instance is NULL. */
 const struct cim_path *cim_instance_path(struct arena *arena, const struct cim_instance *instance,
                                          const char *namespace_name);
 
-/* cim_path_new - from name, value, name, value ..., NULL: keys that are strings. */
+/* cim_path_new - from name, value, name, value ..., NULL: keys that are strings. NULL: no memory,
+ * or a value is NULL as there was none for it. */
 const struct cim_path *cim_path_new(struct arena *arena, const char *class_name, ...)
     __attribute__((sentinel));
 
-/* cim_path_key - a key's text; NULL: it has none so named. */
+/* cim_path_key - a key's text; NULL: it has none so named. The one key of CLASS=VALUE has any name.
+ */
 const char *cim_path_key(const struct cim_path *path, const char *name);
 
 /*
  * cim_path_matches - whether the path names the instance: every key of the class is there, none
  * else, with equal values (strings with case, CreationClassName and SystemCreationClassName
- * without; numbers as numbers; UUIDs without case). The path's class may be an ancestor.
+ * without; numbers as numbers; UUIDs, also within a text, without case; a reference may be given as
+ * a text). The path's class may be an ancestor. Host and namespace are not looked at.
  */
 bool cim_path_matches(const struct cim_path *path, const struct cim_instance *instance);
+
+/* cim_path_equal - the same class, keys with equal values in any order, and the same namespace
+ * where both have one. Hosts are not looked at: there is only this one. */
 bool cim_path_equal(const struct cim_path *a, const struct cim_path *b);
 
 /*
  * cim_path_read - a WMI or WBEM object path: [\\HOST\NAMESPACE:|//HOST/NAMESPACE:|NAMESPACE:]
- * CLASS[.KEY=VALUE[,KEY=VALUE]|=VALUE|=@], values quoted with escapes \" and \\, or bare numbers
- * and booleans. Errors: ERR_USAGE. Source: DSP0004 8.2.5; WMI "Describing the Location of a WMI
- * Object".
+ * CLASS[.KEY=VALUE[,KEY=VALUE]|=VALUE|=@], values quoted (" or ') with escapes \" \' and \\, or
+ * bare whole numbers and booleans; blanks around names, signs and values. CLASS=@, the one instance
+ * of a class without keys, has none. Errors: ERR_USAGE. Source: DSP0004 8.2.5; WMI "Describing the
+ * Location of a WMI Object".
  */
 MUST_CHECK int cim_path_read(struct arena *arena, const char *text, const struct cim_path **out,
                              struct error *err);

@@ -14,8 +14,9 @@
  * with backslash escapes, decimal and 0x numbers, reals, TRUE, FALSE, NULL. Numbers compare as
  * numbers with numbers and with texts that are numbers, texts without case (as WMI does), datetimes
  * as moments. A comparison with null is false, and so is NOT of it. An array: any of its items,
- * with
- * "=" only.
+ * with "=" only. Names may be "class.property" (CQL). WMI's system properties (__PATH, __CLASS,
+ * ...) may be in the list after SELECT, and are left out of `properties`: every object has class
+ * and path anyway.
  *
  * Source: Microsoft, "WQL (SQL for WMI)", "ASSOCIATORS OF Statement"; DMTF DSP0202 1.0.0.
  */
@@ -35,6 +36,9 @@ struct cim_association_filter {
     const char *result_class;
     const char *role;        /* the property of the association that is the object asked about */
     const char *result_role; /* the property that is the result */
+    /* qualifiers that the result's class, and the association's, must have */
+    const char *required_qualifier;
+    const char *required_association_qualifier;
 };
 
 struct wql {

@@ -2,6 +2,7 @@
 #include "client/client.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,8 +63,72 @@ void client_close(struct client *client)
     if (client->curl != NULL) {
         curl_easy_cleanup(client->curl);
     }
+    curl_slist_free_all(client->acting);
     free(client);
 }
+
+/* --- for somebody else ----------------------------------------------------------------------- */
+
+static bool is_fit_for_a_header(const char *text)
+{
+    for (const char *at = text; *at != '\0'; at++) {
+        if ((unsigned char)*at < ' ' || *at == 0x7f) {
+            return false;
+        }
+    }
+    return text[0] != '\0';
+}
+
+/* The list stays as it is when there is no memory. */
+static bool add_header(struct curl_slist **list, const char *text)
+{
+    struct curl_slist *longer = curl_slist_append(*list, text);
+
+    *list = longer != NULL ? longer : *list;
+    return longer != NULL;
+}
+
+static int make_acting(const char *user, const char *role_name, struct curl_slist **out,
+                       struct error *err)
+{
+    char encoded[3 * CALLER_NAME_MAX];
+    char line[sizeof encoded + 32];
+    char role[64];
+    struct curl_slist *made = NULL;
+
+    if (client_path(encoded, sizeof encoded, NULL, "%s", user) < 0 ||
+        snprintf(role, sizeof role, "Resilver-Role: %s", role_name) >= (int)sizeof role) {
+        return fail(err, ERR_LIMIT, 0, "the name of whom to act for is longer than %u bytes",
+                    CALLER_NAME_MAX - 1U);
+    }
+    (void)snprintf(line, sizeof line, "Resilver-User: %s", encoded);
+    if (!add_header(&made, line) || !add_header(&made, role)) {
+        curl_slist_free_all(made);
+        return fail(err, ERR_LIMIT, ENOMEM, "out of memory for calls of resilverd");
+    }
+    *out = made;
+    return 0;
+}
+
+int client_act_for(struct client *client, const char *user, const char *role_name,
+                   struct error *err)
+{
+    struct curl_slist *made = NULL;
+
+    if ((user == NULL) != (role_name == NULL) ||
+        (user != NULL && (!is_fit_for_a_header(user) || !is_fit_for_a_header(role_name)))) {
+        return fail(err, ERR_USAGE, 0,
+                    "whom to act for needs a name and a role, without control characters");
+    }
+    if (user != NULL && make_acting(user, role_name, &made, err) < 0) {
+        return -1;
+    }
+    curl_slist_free_all(client->acting);
+    client->acting = made;
+    return 0;
+}
+
+/* --- calls ----------------------------------------------------------------------------------- */
 
 /* curl's: anything but `count` given back ends the transfer. */
 static size_t keep(char *bytes, size_t size, size_t count, void *context)
@@ -82,11 +147,23 @@ static CURLcode set_body(CURL *curl, const char *text)
     return code;
 }
 
-/* "Expect:" would cost every call of more than 1 MiB a round trip, and our bodies are small. */
-static CURLcode perform(CURL *curl, const char *text, struct answer *answer)
+/* The headers of a call with a body. */
+static CURLcode make_headers(const struct client *client, struct curl_slist **out)
 {
-    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
-    CURLcode code = headers != NULL ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+    bool is_made = add_header(out, "Content-Type: application/json");
+
+    for (const struct curl_slist *at = client->acting; is_made && at != NULL; at = at->next) {
+        is_made = add_header(out, at->data);
+    }
+    return is_made ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+}
+
+/* "Expect:" would cost every call of more than 1 MiB a round trip, and our bodies are small. */
+static CURLcode perform(const struct client *client, const char *text, struct answer *answer)
+{
+    CURL *curl = client->curl;
+    struct curl_slist *headers = NULL;
+    CURLcode code = make_headers(client, &headers);
 
     if (code == CURLE_OK && text != NULL) {
         code = set_body(curl, text);
@@ -149,7 +226,7 @@ int client_call(struct client *client, const char *method, const char *path, con
     }
     bool has_body = text != NULL || strcmp(method, "POST") == 0;
     const char *sent = text != NULL ? text : has_body ? "" : NULL;
-    CURLcode code = perform(client->curl, sent, &answer);
+    CURLcode code = perform(client, sent, &answer);
     if (code != CURLE_OK) {
         return transfer_failed(client, client->curl, code, &answer, err);
     }

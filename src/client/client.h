@@ -31,7 +31,8 @@ static inline void client_closep(struct client **client)
  * client_act_for - from now on every call is made for somebody else: headers Resilver-User and
  * Resilver-Role. role_name is "viewer", "operator" or "administrator"; the service gives the lesser
  * of it and the own role, and calls him "user (by own name)". NULL, NULL: for oneself again.
- * Errors: ERR_USAGE a name with control characters; ERR_LIMIT.
+ * Not while a watch of this client runs. Errors: ERR_USAGE a name with control characters, or
+ * empty; ERR_LIMIT.
  */
 MUST_CHECK int client_act_for(struct client *client, const char *user, const char *role_name,
                               struct error *err);

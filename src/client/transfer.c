@@ -90,6 +90,9 @@ int transfer_prepare(const struct client *client, CURL *curl, const char *method
         code = curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
     }
     if (code == CURLE_OK) {
+        code = curl_easy_setopt(curl, CURLOPT_HTTPHEADER, client->acting);
+    }
+    if (code == CURLE_OK) {
         code = curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CLIENT_CALL_S);
     }
     return code == CURLE_OK ? 0 : set_up_failed(code, err);

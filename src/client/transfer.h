@@ -13,8 +13,9 @@
 #include "client/client.h"
 
 struct client {
-    char socket_path[108]; /* sockaddr_un's */
-    CURL *curl;            /* owned; for calls, keeps the connection */
+    char socket_path[108];     /* sockaddr_un's */
+    CURL *curl;                /* owned; for calls, keeps the connection */
+    struct curl_slist *acting; /* owned: the headers of whom it acts for; NULL: of nobody */
 };
 
 /* An answer that is kept whole, up to CLIENT_ANSWER_MAX. */
@@ -31,8 +32,8 @@ void answer_done(struct answer *answer);
 /* answer_add - false: no more is taken, and the answer says why. */
 MUST_CHECK bool answer_add(struct answer *answer, const char *bytes, size_t len_bytes);
 
-/* transfer_prepare - everything about a request but where its answer goes. Errors: ERR_LIMIT,
- * ERR_INTERNAL. */
+/* transfer_prepare - with client->acting as headers, everything about a request but where its
+ * answer goes. Errors: ERR_LIMIT, ERR_INTERNAL. */
 MUST_CHECK int transfer_prepare(const struct client *client, CURL *curl, const char *method,
                                 const char *path, struct error *err);
 

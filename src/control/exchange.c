@@ -21,6 +21,7 @@
 
 #include "base/log.h"
 #include "base/number.h"
+#include "control/acting.h"
 
 /* --- who ------------------------------------------------------------------------------------- */
 
@@ -389,8 +390,12 @@ static void begin(struct exchange *exchange)
     enum operation operation = match.route != NULL ? match.route->operation : OPERATION_READ;
     struct error err = {0};
 
-    /* Nobody learns not even which paths there are. */
+    /* Nobody learns not even which paths there are. Whom he acts for may have less than he. */
     if (authorize(&exchange->caller, operation, &err) < 0) {
+        exchange_refuse(exchange, RETURN_ACCESS_DENIED, &err);
+    } else if (acting_read(exchange->connection, &exchange->caller, &err) < 0) {
+        exchange_refuse_kind(exchange, &err);
+    } else if (authorize(&exchange->caller, operation, &err) < 0) {
         exchange_refuse(exchange, RETURN_ACCESS_DENIED, &err);
     } else if (exchange->control->is_stopping) {
         (void)fail(&err, ERR_CANCELLED, 0, "resilverd is stopping");

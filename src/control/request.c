@@ -58,18 +58,17 @@ int request_decode(struct const_span encoded, char *out, size_t size_bytes, stru
         int byte = take_byte(encoded, &at);
         if (byte <= 0) {
             return fail(err, ERR_USAGE, 0,
-                        byte < 0 ? "a %% in the path is not followed by two hexadecimal digits"
-                                 : "a name in the path has a NUL in it");
+                        byte < 0 ? "a %% is not followed by two hexadecimal digits"
+                                 : "a name has a NUL in it");
         }
         if (len_bytes + 1 >= size_bytes) {
-            return fail(err, ERR_USAGE, 0, "a name in the path is longer than %zu bytes",
-                        size_bytes - 1);
+            return fail(err, ERR_USAGE, 0, "a name is longer than %zu bytes", size_bytes - 1);
         }
         out[len_bytes++] = (char)byte;
     }
     out[len_bytes] = '\0';
     if (!is_utf8(out)) {
-        return fail(err, ERR_USAGE, 0, "a name in the path is not UTF-8");
+        return fail(err, ERR_USAGE, 0, "a name is not UTF-8");
     }
     return 0;
 }

@@ -14,8 +14,9 @@
 #include "store/rows.h"
 
 /*
- * request_decode - a percent-encoded name (RFC 3986, 2.1) of len_bytes. Errors: ERR_USAGE: a % that
- * no two hexadecimal digits follow, a NUL, no UTF-8, longer than size_bytes - 1.
+ * request_decode - a percent-encoded name (RFC 3986, 2.1), of a path, a query or a header. Errors:
+ * ERR_USAGE: a % that no two hexadecimal digits follow, a NUL, no UTF-8, longer than size_bytes
+ * - 1.
  */
 MUST_CHECK int request_decode(struct const_span encoded, char *out, size_t size_bytes,
                               struct error *err);

@@ -35,6 +35,15 @@ static bool put_replication(json_t *object, const struct control_config *config)
            show_put(replication, "advertise", show_text(config->advertise_address));
 }
 
+static bool put_monitoring(json_t *object, const struct control_config *config)
+{
+    json_t *monitoring = json_object();
+
+    return show_put(object, "monitoring", monitoring) &&
+           show_put(monitoring, "interval_s", show_number(config->monitoring_interval_s)) &&
+           show_put(monitoring, "start_minute", show_number(config->monitoring_start_minute));
+}
+
 static bool put_counts(json_t *object, const struct service *service)
 {
     struct host_counts counts = count(service);
@@ -59,8 +68,10 @@ void route_show_host(struct exchange *exchange)
     if (!show_put(object, "name", show_text(service_host_name(config->service))) ||
         !show_put(object, "version", show_text(RESILVER_VERSION)) ||
         !show_put(object, "fingerprint", show_text(fingerprint)) ||
+        !show_put(object, "certificate", show_text(config->identity->certificate)) ||
         !show_put(object, "uptime_s", show_number(up_ns / NS_PER_S)) ||
-        !put_counts(object, config->service) || !put_replication(object, config)) {
+        !put_counts(object, config->service) || !put_replication(object, config) ||
+        !put_monitoring(object, config)) {
         json_decref(object);
         object = NULL;
     }

@@ -20,6 +20,8 @@ struct control_config {
     const struct identity *identity;
     const char *listen_address; /* for GET /v1/host */
     const char *advertise_address;
+    uint32_t monitoring_interval_s; /* the same */
+    uint32_t monitoring_start_minute;
     /* Who may what, from a uid and its groups: [control] of the configuration. */
     enum caller_role (*role_of)(void *context, uid_t uid, gid_t gid, char *out_name,
                                 size_t size_bytes);

@@ -163,6 +163,8 @@ static int make_control(struct daemon_parts *parts, int fd, struct error *err)
         .identity = &parts->identity,
         .listen_address = peers_listening_at(parts->peers),
         .advertise_address = parts->config->advertise_address,
+        .monitoring_interval_s = parts->config->monitoring_interval_s,
+        .monitoring_start_minute = parts->config->monitoring_start_minute,
         .role_of = callers_role_of,
         .context = parts->config,
     };

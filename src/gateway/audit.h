@@ -18,6 +18,10 @@ MUST_CHECK int audit_open(const struct env *env, const char *path, struct audit 
                           struct error *err);
 void audit_close(struct audit *audit);
 
+/* audit_reopen - after the file was renamed: from now on into a new one. On failure the old one
+ * stays. */
+MUST_CHECK int audit_reopen(struct audit *audit, struct error *err);
+
 struct audit_entry {
     const char *protocol; /* "wsman", "cimxml" */
     const char *remote;

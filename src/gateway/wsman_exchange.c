@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/instant.h"
-#include "base/log.h"
 #include "base/uuid.h"
 #include "gateway/wsman_names.h"
 
@@ -84,9 +83,22 @@ void wsman_cut(struct wsman_exchange *exchange, size_t used_bytes)
 
     assert(used_bytes <= text->used_bytes);
     text->used_bytes = used_bytes;
+    text->bad = false;
     if (text->at) {
         text->at[used_bytes] = '\0';
     }
+}
+
+void wsman_remove(struct wsman_exchange *exchange, size_t at, size_t bytes)
+{
+    struct xml_text *text = &exchange->answer->body;
+
+    if (text->bad) {
+        return;
+    }
+    assert(at <= text->used_bytes && bytes <= text->used_bytes - at);
+    memmove(text->at + at, text->at + at + bytes, text->used_bytes - at - bytes + 1);
+    text->used_bytes -= bytes;
 }
 
 static void empty_answer(struct http_answer *answer)
@@ -195,15 +207,10 @@ bool wsman_expires(const struct wsman_exchange *exchange, const char *text, uint
 /* By now it has happened, or was refused: not to answer would make the client ask again. */
 void wsman_audit(const struct wsman_exchange *exchange, struct audit_entry entry)
 {
-    struct error err = {0};
-
     entry.protocol = "wsman";
     entry.remote = exchange->http->remote ? exchange->http->remote : "";
     entry.user = exchange->http->caller ? exchange->http->caller->name : "";
-    if (audit_write(exchange->wsman->audit, &entry, &err) < 0) {
-        log_event(LOG_LEVEL_ERROR, {"event", "audit not written"}, {"operation", entry.operation},
-                  {"object", entry.object}, {"reason", err.message});
-    }
+    (void)audit_write(exchange->wsman->audit, &entry, NULL); /* it says its own failure in the log */
 }
 
 const char *wsman_refusal_text(const struct wsman_exchange *exchange)

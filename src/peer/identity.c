@@ -19,7 +19,7 @@
 
 #define VALID_DAYS (20L * 365L)
 #define DAY_S 86400L
-#define PEM_MAX (16 * KIB) /* either file: ours have below 1 KiB */
+#define PEM_MAX CERTIFICATE_TEXT_MAX /* either file: ours have below 1 KiB */
 #define COMMON_NAME_MAX 64 /* X.520's ub-common-name; the alternative name bears all of it */
 #define ALT_NAME_MAX 253   /* what DNS allows */
 #define SERIAL_BITS 127    /* positive, as RFC 5280 4.1.2.2 has it */
@@ -199,11 +199,29 @@ static int check_mode(const char *path, struct error *err)
     return 0;
 }
 
+/* The certificate as others show and compare it. */
+static int keep_certificate(X509 *cert, struct identity *identity, struct error *err)
+{
+    unsigned int digest_bytes = 0;
+    unsigned char *der = NULL;
+    int der_bytes = i2d_X509(cert, &der);
+
+    /* EVP_EncodeBlock() writes four characters for each three bytes begun, and a NUL. */
+    bool fits = der_bytes > 0 && ((size_t)der_bytes + 2) / 3 * 4 < sizeof identity->certificate;
+    if (fits) {
+        (void)EVP_EncodeBlock((unsigned char *)identity->certificate, der, der_bytes);
+    }
+    OPENSSL_free(der);
+    if (!fits || X509_digest(cert, EVP_sha256(), identity->fingerprint, &digest_bytes) != 1) {
+        return fail_openssl("make a fingerprint", err);
+    }
+    return 0;
+}
+
 static int load(struct identity *identity, struct error *err)
 {
     uint8_t key_bytes[PEM_MAX];
     uint8_t cert_bytes[PEM_MAX];
-    unsigned int len_bytes = 0;
 
     CLEANUP(bio_free)
     BIO *cert_pem =
@@ -228,10 +246,7 @@ static int load(struct identity *identity, struct error *err)
                     "remove both and pair this host anew",
                     identity->cert_path, identity->key_path);
     }
-    if (X509_digest(cert, EVP_sha256(), identity->fingerprint, &len_bytes) != 1) {
-        return fail_openssl("make a fingerprint", err);
-    }
-    return 0;
+    return keep_certificate(cert, identity, err);
 }
 
 int identity_open(const char *state_directory, const char *host_name, struct identity *out,

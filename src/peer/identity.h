@@ -14,6 +14,7 @@ struct identity {
     char cert_path[PATH_TEXT_MAX]; /* PEM */
     char key_path[PATH_TEXT_MAX];  /* PEM, mode 0600 */
     uint8_t fingerprint[FINGERPRINT_BYTES];
+    char certificate[CERTIFICATE_TEXT_MAX]; /* DER in base64, without line ends */
 };
 
 /*

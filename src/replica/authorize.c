@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "replica/authorize.h"
 
+#include <string.h>
+
 /* The least that a caller must be; NOBODY: nobody may, whatever he is. */
 static enum caller_role least_role(enum operation operation)
 {
@@ -34,6 +36,17 @@ const char *caller_role_name(enum caller_role role)
         return "service";
     }
     return "unknown";
+}
+
+bool caller_role_find(const char *name, enum caller_role *out)
+{
+    for (enum caller_role role = CALLER_VIEWER; role <= CALLER_ADMINISTRATOR; role++) {
+        if (strcmp(caller_role_name(role), name) == 0) {
+            *out = role;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Each role has all that the one before it has. A number that is none of them has nothing. */

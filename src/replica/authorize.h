@@ -40,4 +40,8 @@ MUST_CHECK int authorize(const struct caller *caller, enum operation operation, 
 
 const char *caller_role_name(enum caller_role role);
 
+/* caller_role_find - of what a person may be: viewer, operator, administrator. False: none is so
+ * called. */
+MUST_CHECK bool caller_role_find(const char *name, enum caller_role *out);
+
 #endif

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "base/limits.h"
 #include "client/sse.h"
 
 /* A daemon that knows one answer: it reads a request, says it, and closes. */
@@ -140,6 +141,62 @@ static void a_proxy_of_the_environment_is_not_asked(void **state)
     assert_non_null(strstr(fake.request, "GET /v1/host HTTP/1.1\r\n"));
     assert_int_equal(unsetenv("http_proxy"), 0);
     assert_int_equal(unsetenv("all_proxy"), 0);
+}
+
+/* What a client that acts for somebody sends. */
+static void acting_sends(const char *user, const char *role, const char *method, char *out,
+                         size_t size_bytes)
+{
+    struct fake fake = {0};
+    struct client *client = NULL;
+    struct error err = {0};
+
+    fake_start(&fake, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+    assert_int_equal(client_open(fake.path, &client, &err), 0);
+    assert_int_equal(client_act_for(client, "somebody", "viewer", &err), 0);
+    assert_int_equal(client_act_for(client, user, role, &err), 0);
+    assert_int_equal(client_call(client, method, "/v1/host", NULL, NULL, NULL, &err), 0);
+    client_close(client);
+    fake_stop(&fake);
+    (void)snprintf(out, size_bytes, "%s", fake.request);
+}
+
+static void whom_it_acts_for_is_in_every_call(void **state)
+{
+    char request[8192];
+
+    (void)state;
+    acting_sends("alice", "operator", "POST", request, sizeof request);
+    assert_non_null(strstr(request, "\r\nResilver-User: alice\r\n"));
+    assert_non_null(strstr(request, "\r\nResilver-Role: operator\r\n"));
+    assert_non_null(strstr(request, "\r\nContent-Type: application/json\r\n"));
+    assert_null(strstr(request, "somebody"));
+    acting_sends("CORP\\zo\xc3\xab 100%", "viewer", "GET", request, sizeof request);
+    assert_non_null(strstr(request, "\r\nResilver-User: CORP%5Czo%C3%AB%20100%25\r\n"));
+    acting_sends(NULL, NULL, "POST", request, sizeof request);
+    assert_null(strstr(request, "Resilver-"));
+}
+
+static void whom_nobody_can_be_is_refused(void **state)
+{
+    struct client *client = NULL;
+    struct error err = {0};
+    char long_name[CALLER_NAME_MAX * 3 + 1];
+
+    (void)state;
+    memset(long_name, 'a', sizeof long_name - 1);
+    long_name[sizeof long_name - 1] = '\0';
+    assert_int_equal(client_open("/nowhere", &client, &err), 0);
+    assert_int_equal(client_act_for(client, "alice", NULL, &err), -1);
+    assert_int_equal(client_act_for(client, NULL, "viewer", &err), -1);
+    assert_int_equal(client_act_for(client, "", "viewer", &err), -1);
+    assert_int_equal(client_act_for(client, "a\r\nX: y", "viewer", &err), -1);
+    assert_int_equal(client_act_for(client, "alice", "viewer\r\nX: y", &err), -1);
+    assert_int_equal(err.kind, ERR_USAGE);
+    assert_int_equal(client_act_for(client, long_name, "viewer", &err), -1);
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_int_equal(client_act_for(client, "alice", long_name, &err), -1);
+    client_close(client);
 }
 
 static int call_gets(const char *answer, struct client_refusal *refusal, struct error *err)
@@ -414,6 +471,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_brings_json_both_ways),
         cmocka_unit_test(a_proxy_of_the_environment_is_not_asked),
+        cmocka_unit_test(whom_it_acts_for_is_in_every_call),
+        cmocka_unit_test(whom_nobody_can_be_is_refused),
         cmocka_unit_test(a_refusal_has_the_daemons_words),
         cmocka_unit_test(what_is_no_answer_of_the_daemon_is_the_peers_fault),
         cmocka_unit_test(without_a_daemon_the_cure_is_said),

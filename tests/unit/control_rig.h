@@ -562,7 +562,7 @@ static void *rig_run(void *argument)
     return NULL;
 }
 
-static const struct identity the_identity = {.fingerprint = {0xab}};
+static const struct identity the_identity = {.fingerprint = {0xab}, .certificate = "MIIB"};
 
 static struct control_config rig_config(struct rig *rig)
 {
@@ -571,6 +571,8 @@ static struct control_config rig_config(struct rig *rig)
                                    .identity = &the_identity,
                                    .listen_address = "0.0.0.0:8490",
                                    .advertise_address = "here:8490",
+                                   .monitoring_interval_s = 43200,
+                                   .monitoring_start_minute = 540,
                                    .role_of = role_of,
                                    .context = rig};
 }
@@ -690,23 +692,30 @@ static int status_in(const char *answer_text)
     return sscanf(answer_text, "HTTP/1.1 %d ", &status) == 1 ? status : 0;
 }
 
-/* One request on a connection of its own; the whole answer, or for a stream its beginning. */
-static int raw_call(const struct rig *rig, const char *method, const char *path, const char *body,
-                    char *out, size_t size_bytes)
+/* One request on a connection of its own; the whole answer, or for a stream its beginning. headers
+ * are lines of their own. */
+static int raw_call_with(const struct rig *rig, const char *headers, const char *method,
+                         const char *path, const char *body, char *out, size_t size_bytes)
 {
     char request[4096];
     bool is_stream = strcmp(path, "/v1/watch") == 0;
     int fd = rig_connect(rig);
     int len = snprintf(request, sizeof request,
                        "%s %s HTTP/1.1\r\nHost: resilver\r\nConnection: close\r\n"
-                       "Content-Length: %zu\r\n\r\n%s",
-                       method, path, strlen(body), body);
+                       "%sContent-Length: %zu\r\n\r\n%s",
+                       method, path, headers, strlen(body), body);
 
     assert_true(len > 0 && (size_t)len < sizeof request);
     send_all(fd, request, (size_t)len);
     (void)read_until(fd, out, size_bytes, is_stream ? "\r\n\r\n" : NULL);
     (void)close(fd);
     return status_in(out);
+}
+
+static int raw_call(const struct rig *rig, const char *method, const char *path, const char *body,
+                    char *out, size_t size_bytes)
+{
+    return raw_call_with(rig, "", method, path, body, out, size_bytes);
 }
 
 #endif

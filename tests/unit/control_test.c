@@ -169,6 +169,108 @@ static void nobody_learns_not_even_which_paths_there_are(void **state)
     rig_stop(&rig);
 }
 
+/* --- for somebody else --------------------------------------------------------------------------
+ */
+
+#define AS(user, role) "Resilver-User: " user "\r\nResilver-Role: " role "\r\n"
+
+static void who_acts_for_somebody_has_the_lesser_role(void **state)
+{
+    static const struct {
+        enum caller_role own;
+        const char *headers;
+        const char *method;
+        int status;
+    } rows[] = {
+        {CALLER_ADMINISTRATOR, AS("alice", "administrator"), "DELETE", 200},
+        {CALLER_ADMINISTRATOR, AS("alice", "operator"), "DELETE", 403},
+        {CALLER_ADMINISTRATOR, AS("alice", "viewer"), "DELETE", 403},
+        {CALLER_OPERATOR, AS("alice", "administrator"), "DELETE", 403},
+        {CALLER_VIEWER, AS("alice", "administrator"), "DELETE", 403},
+        {CALLER_NOBODY, AS("alice", "administrator"), "DELETE", 403},
+        {CALLER_NOBODY, AS("alice", "king"), "DELETE", 403},
+        {CALLER_ADMINISTRATOR, AS("alice", "viewer"), "GET", 200},
+    };
+    struct rig rig;
+    char out[4096];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        const char *path =
+            rows[i].method[0] == 'G' ? "/v1/authorizations" : "/v1/authorizations/db2";
+        rig_start(&rig, rows[i].own);
+        int status =
+            raw_call_with(&rig, rows[i].headers, rows[i].method, path, "", out, sizeof out);
+        if (status != rows[i].status) {
+            fail_msg("row %zu: %s", i, out);
+        }
+        assert_int_equal(rig_calls(&rig), status == 200 && rows[i].method[0] == 'D' ? 1 : 0);
+        rig_stop(&rig);
+    }
+}
+
+static void who_acts_for_somebody_is_named_with_him(void **state)
+{
+    struct rig rig;
+    char out[4096];
+
+    (void)state;
+    rig_start(&rig, CALLER_ADMINISTRATOR);
+    assert_int_equal(raw_call_with(&rig, AS("zo%C3%AB%20x", "administrator"), "DELETE",
+                                   "/v1/authorizations/db2", "", out, sizeof out),
+                     200);
+    assert_string_equal(the_service.last,
+                        "remove authorization of db2, by zo\xc3\xab x (by tester)");
+    assert_int_equal(raw_call_with(&rig, AS("alice", "viewer"), "DELETE", "/v1/authorizations/db2",
+                                   "", out, sizeof out),
+                     403);
+    assert_non_null(strstr(out, "'alice (by tester)' is a viewer"));
+    rig_stop(&rig);
+}
+
+static void whom_nobody_can_act_for_is_400(void **state)
+{
+#define TEN "aaaaaaaaaa"
+#define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+    static const struct {
+        const char *headers;
+        const char *words;
+    } rows[] = {
+        {"Resilver-User: alice\r\n", "go together"},
+        {"Resilver-Role: viewer\r\n", "go together"},
+        {AS("alice", "viewer") "Resilver-Role: administrator\r\n", "go together"},
+        {AS("alice", "viewer") "resilver-user: bob\r\n", "go together"},
+        {AS("alice", "king"), "must be viewer, operator or administrator, not 'king'"},
+        {AS("alice", "nobody"), "must be viewer"},
+        {AS("alice", "service"), "must be viewer"},
+        {AS("alice", "Viewer"), "must be viewer"},
+        {AS("alice", ""), "must be viewer"},
+        {AS("", "viewer"), "names nobody"},
+        {AS("a%0Ab", "viewer"), "control character"},
+        {AS("a\tb", "viewer"), "control character"},
+        {AS("a%7F", "viewer"), "control character"},
+        {AS("a%00b", "viewer"), "NUL"},
+        {AS("a%ff", "viewer"), "not UTF-8"},
+        {AS("a%", "viewer"), "two hexadecimal digits"},
+        {AS(HUNDRED TEN TEN "aaaaaaaa", "viewer"), "longer than 127 bytes"},
+        {AS(HUNDRED TEN TEN "a", "viewer"), "it may have 127 bytes"},
+    };
+    struct rig rig;
+    char out[4096];
+
+    (void)state;
+    rig_start(&rig, CALLER_ADMINISTRATOR);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        int status = raw_call_with(&rig, rows[i].headers, "DELETE", "/v1/authorizations/db2", "",
+                                   out, sizeof out);
+        if (status != 400 || strstr(out, rows[i].words) == NULL) {
+            fail_msg("%s: %s", rows[i].headers, out);
+        }
+    }
+    assert_int_equal(rig_calls(&rig), 0);
+    rig_stop(&rig);
+}
+
 /* --- what is refused ----------------------------------------------------------------------------
  */
 
@@ -498,8 +600,10 @@ static void objects_have_the_members_of_control_md(void **state)
     (void)state;
     rig_start(&rig, CALLER_VIEWER);
     json_t *host = get(&rig, "/v1/host");
-    assert_members(host, "name version fingerprint uptime_s vms relationships open_jobs "
-                         "running_jobs replication");
+    assert_members(host, "name version fingerprint certificate uptime_s vms relationships "
+                         "open_jobs running_jobs replication monitoring");
+    assert_members(json_object_get(host, "monitoring"), "interval_s start_minute");
+    assert_string_equal(json_string_value(json_object_get(host, "certificate")), "MIIB");
     assert_members(json_object_get(host, "replication"), "enabled listen advertise");
     assert_int_equal(json_integer_value(json_object_get(host, "running_jobs")), 1);
     json_decref(host);
@@ -1022,6 +1126,9 @@ int main(void)
         cmocka_unit_test(every_route_reaches_the_service),
         cmocka_unit_test(who_may_not_reaches_nothing),
         cmocka_unit_test(nobody_learns_not_even_which_paths_there_are),
+        cmocka_unit_test(who_acts_for_somebody_has_the_lesser_role),
+        cmocka_unit_test(who_acts_for_somebody_is_named_with_him),
+        cmocka_unit_test(whom_nobody_can_act_for_is_400),
         cmocka_unit_test(what_is_wrong_is_named_and_reaches_nothing),
         cmocka_unit_test(return_values_become_the_status_of_control_md),
         cmocka_unit_test(a_body_that_is_too_long_is_413),

@@ -43,8 +43,32 @@ static void it_is_made_once_and_kept(void **state)
     assert_int_equal(identity_open(dir, "a,DNS:b", &first, NULL), 0);
     assert_int_equal(identity_open(dir, "another", &second, NULL), 0);
     assert_memory_equal(first.fingerprint, second.fingerprint, FINGERPRINT_BYTES);
+    assert_string_equal(first.certificate, second.certificate);
     assert_int_equal(stat(first.key_path, &status), 0);
     assert_int_equal(status.st_mode & 0777, 0600);
+}
+
+/* A PEM file is that text in lines, between two lines of its own. */
+static void the_certificate_is_that_of_the_file(void **state)
+{
+    struct identity identity;
+    char text[CERTIFICATE_TEXT_MAX] = "";
+    char line[256];
+
+    (void)state;
+    assert_int_equal(identity_open(dir, "a", &identity, NULL), 0);
+    FILE *file = fopen(identity.cert_path, "re");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        if (line[0] != '-') {
+            size_t len = strlen(text);
+            (void)snprintf(text + len, sizeof text - len, "%s", line);
+        }
+    }
+    assert_int_equal(fclose(file), 0);
+    assert_true(strlen(text) > 100);
+    assert_string_equal(identity.certificate, text);
 }
 
 static void names_longer_than_a_certificate_takes_are_fine(void **state)
@@ -99,6 +123,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_is_made_once_and_kept, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(the_certificate_is_that_of_the_file, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(names_longer_than_a_certificate_takes_are_fine, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(half_of_it_is_refused, make_dir, remove_dir),

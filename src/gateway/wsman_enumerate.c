@@ -54,10 +54,9 @@ int wsman_number(struct wsman_exchange *exchange, const struct xml_element *elem
 
 static int refuse_context(struct wsman_exchange *exchange, const struct error *err)
 {
-    return wsman_refuse_error(&exchange->fault,
-                              err->kind == ERR_WRONG_STATE ? WSMAN_CONCURRENCY
-                                                           : WSMAN_INVALID_CONTEXT,
-                              err);
+    return wsman_refuse_error(
+        &exchange->fault, err->kind == ERR_WRONG_STATE ? WSMAN_CONCURRENCY : WSMAN_INVALID_CONTEXT,
+        err);
 }
 
 /* Bound to the user, not to the headers: wsl's pulls have no selectors. */
@@ -145,8 +144,8 @@ static int write_items(struct wsman_exchange *exchange, struct context *context,
     while (written < portion->max_elements && context->next < context->list.count) {
         const size_t before = exchange->answer->body.used_bytes;
         uint64_t more = 0;
-        bool is_in = wsman_write_item(exchange, enumeration, context->list.all[context->next],
-                                      &more);
+        bool is_in =
+            wsman_write_item(exchange, enumeration, context->list.all[context->next], &more);
 
         characters += more;
         if (is_in && portion->max_characters > 0 && characters > portion->max_characters) {
@@ -247,8 +246,8 @@ static int read_expires(struct wsman_exchange *exchange, const struct xml_elemen
     const char *text = element ? xml_text(exchange->arena, element) : "";
 
     asked->expires = text ? text : "";
-    if (element && (!*asked->expires ||
-                    !wsman_expires(exchange, asked->expires, &asked->expires_ns))) {
+    if (element &&
+        (!*asked->expires || !wsman_expires(exchange, asked->expires, &asked->expires_ns))) {
         return wsman_refuse(&exchange->fault, WSMAN_INVALID_EXPIRATION,
                             "Expires \"%s\" is no duration like PT10M, nor a time to come",
                             asked->expires);
@@ -263,8 +262,7 @@ static int read_filter(struct wsman_exchange *exchange, const struct xml_element
     const struct xml_element *enumeration = xml_child(body, NS_ENUMERATION, "Filter");
 
     if (wsman && enumeration) {
-        return wsman_refuse(&exchange->fault, WSMAN_CANNOT_PROCESS_FILTER,
-                            "there are two filters");
+        return wsman_refuse(&exchange->fault, WSMAN_CANNOT_PROCESS_FILTER, "there are two filters");
     }
     asked->filter = wsman ? wsman : enumeration;
     return 0;
@@ -380,9 +378,8 @@ static int enumerate_into(struct wsman_exchange *exchange, const struct wsman_ta
                           const struct asked *asked, struct context *context)
 {
     contexts_expire(exchange->wsman->contexts, context, asked->expires_ns);
-    return fill(exchange, target, asked, context) < 0
-               ? -1
-               : write_enumerated(exchange, asked, context);
+    return fill(exchange, target, asked, context) < 0 ? -1
+                                                      : write_enumerated(exchange, asked, context);
 }
 
 static int check_selectors(struct wsman_exchange *exchange, const struct wsman_target *target)

@@ -34,9 +34,8 @@ static const struct cim_path *path_of_change(struct arena *arena, const char *ki
         return cim_path_of_job(arena, text_of(object, "id"));
     }
     if (strcmp(kind, "relationship") == 0) {
-        return cim_path_of_relationship(
-            arena, text_of(json_object_get(object, "vm"), "id"),
-            (int)json_integer_value(json_object_get(object, "hop")));
+        return cim_path_of_relationship(arena, text_of(json_object_get(object, "vm"), "id"),
+                                        (int)json_integer_value(json_object_get(object, "hop")));
     }
     return NULL;
 }
@@ -58,8 +57,8 @@ static struct cim_instance *indication_of(struct pulling *pulling,
                                           const struct cim_instance *source)
 {
     struct arena *arena = pulling->exchange->arena;
-    struct cim_instance *indication = cim_instance_new(
-        arena, cim_class_find(CIM_SPACE_VIRTUALIZATION, "CIM_InstModification"));
+    struct cim_instance *indication =
+        cim_instance_new(arena, cim_class_find(CIM_SPACE_VIRTUALIZATION, "CIM_InstModification"));
     const struct cim_path *path =
         cim_instance_path(arena, source, pulling->enumeration->style.namespace_name);
 
@@ -140,24 +139,27 @@ static void write_changes(struct pulling *pulling)
     }
 }
 
-/* How long the client lets us wait: of OperationTimeout and MaxTime the shorter. */
+/* How long the client lets us wait: of OperationTimeout and MaxTime the shorter. It is given a
+ * bound, for its context must not seem to be forgotten meanwhile. */
 static int read_deadline(struct wsman_exchange *exchange, uint64_t *out_ns)
 {
     const struct xml_element *element =
         xml_child(exchange->request.content, NS_ENUMERATION, "MaxTime");
     const char *text = element ? xml_text(exchange->arena, element) : NULL;
-    uint64_t deadline_ns = exchange->request.deadline_ns;
-    uint64_t longest_ns = exchange->http->received_ns + WSMAN_WAIT_S * NS_PER_S;
-    uint64_t max_ns = 0;
+    const uint64_t received_ns = exchange->http->received_ns;
+    uint64_t wait_ns = WSMAN_WAIT_S * NS_PER_S;
+    uint64_t max_ns = UINT64_MAX;
 
     if (element && (!text || !wsman_duration(text, &max_ns))) {
         return wsman_refuse(&exchange->fault, WSMAN_SCHEMA_VALIDATION,
                             "MaxTime is no duration like PT60S");
     }
-    if (element && exchange->http->received_ns + max_ns < longest_ns) {
-        longest_ns = exchange->http->received_ns + max_ns;
+    if (exchange->request.deadline_ns > 0) {
+        wait_ns = exchange->request.deadline_ns - received_ns;
     }
-    *out_ns = deadline_ns > 0 && deadline_ns < longest_ns ? deadline_ns : longest_ns;
+    wait_ns = wait_ns < max_ns ? wait_ns : max_ns;
+    *out_ns = received_ns +
+              (wait_ns < WSMAN_WAIT_MAX_S * NS_PER_S ? wait_ns : WSMAN_WAIT_MAX_S * NS_PER_S);
     return 0;
 }
 
@@ -177,7 +179,7 @@ int wsman_pull_events(struct wsman_exchange *exchange, struct context *context,
 {
     struct pulling pulling = {exchange, context, context->details, portion, 0, 0};
     struct xml_text *text = &exchange->answer->body;
-    uint64_t deadline_ns;
+    uint64_t deadline_ns = 0;
 
     if (read_deadline(exchange, &deadline_ns) < 0) {
         return -1;

@@ -32,9 +32,8 @@ void wsman_begin(struct wsman_exchange *exchange, const char *action, const char
     xml_raw(text, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"
                   "<s:Envelope xmlns:s=\"" NS_SOAP "\" xmlns:a=\"" NS_ADDRESSING
                   "\" xmlns:w=\"" NS_WSMAN "\" xmlns:n=\"" NS_ENUMERATION
-                  "\" xmlns:x=\"" NS_TRANSFER "\" xmlns:e=\"" NS_EVENTING
-                  "\" xmlns:b=\"" NS_BINDING "\" xmlns:cim=\"" NS_CIM "\" xmlns:xsi=\"" NS_XSI
-                  "\"><s:Header>");
+                  "\" xmlns:x=\"" NS_TRANSFER "\" xmlns:e=\"" NS_EVENTING "\" xmlns:b=\"" NS_BINDING
+                  "\" xmlns:cim=\"" NS_CIM "\" xmlns:xsi=\"" NS_XSI "\"><s:Header>");
     if (*action) {
         xml_print(text, "<a:To>" ADDRESS_ANONYMOUS "</a:To><a:Action>%s</a:Action>", action);
         write_message_id(exchange);
@@ -210,7 +209,8 @@ void wsman_audit(const struct wsman_exchange *exchange, struct audit_entry entry
     entry.protocol = "wsman";
     entry.remote = exchange->http->remote ? exchange->http->remote : "";
     entry.user = exchange->http->caller ? exchange->http->caller->name : "";
-    (void)audit_write(exchange->wsman->audit, &entry, NULL); /* it says its own failure in the log */
+    (void)audit_write(exchange->wsman->audit, &entry, NULL); /* it says its own failure in the log
+                                                              */
 }
 
 const char *wsman_refusal_text(const struct wsman_exchange *exchange)

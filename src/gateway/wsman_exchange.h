@@ -13,7 +13,7 @@
 #include "gateway/wsman_value.h"
 
 struct wsman_exchange {
-    const struct wsman *wsman;        /* borrowed, as all here */
+    const struct wsman *wsman; /* borrowed, as all here */
     const struct http_request *http;
     struct http_answer *answer;
     struct arena *arena; /* of the request */

@@ -75,14 +75,14 @@ static int check_query(struct wsman_exchange *exchange, const struct wql *query,
                        struct wsman_enumeration *enumeration)
 {
     const struct cim_class *indication = indication_class();
-    const struct cim_class *class = query->kind == WQL_SELECT
-                                        ? cim_class_find(enumeration->space, query->class_name)
-                                        : NULL;
+    const struct cim_class *class =
+        query->kind == WQL_SELECT ? cim_class_find(enumeration->space, query->class_name) : NULL;
     struct error err = {0};
 
     if (!class) {
-        (void)fail(&err, ERR_USAGE, 0, "the filter is to be SELECT * FROM " INDICATION
-                                       " WHERE ..., or of the class of what changes");
+        (void)fail(&err, ERR_USAGE, 0,
+                   "the filter is to be SELECT * FROM " INDICATION
+                   " WHERE ..., or of the class of what changes");
         return refuse_filter(exchange, &err);
     }
     enumeration->is_query_of_source = !cim_class_is(indication, class);

@@ -203,14 +203,16 @@ bool wsman_expires(const struct wsman_exchange *exchange, const char *text, uint
 /* --- audit -------------------------------------------------------------------------------------
  */
 
-/* By now it has happened, or was refused: not to answer would make the client ask again. */
+/* By now it has happened, or was refused: that cannot be undone because it could not be written
+ * down, and not to answer would make the client ask again. */
 void wsman_audit(const struct wsman_exchange *exchange, struct audit_entry entry)
 {
     entry.protocol = "wsman";
     entry.remote = exchange->http->remote ? exchange->http->remote : "";
     entry.user = exchange->http->caller ? exchange->http->caller->name : "";
-    (void)audit_write(exchange->wsman->audit, &entry, NULL); /* it says its own failure in the log
-                                                              */
+    if (audit_write(exchange->wsman->audit, &entry, NULL) < 0) {
+        return; /* it has said so in the log */
+    }
 }
 
 const char *wsman_refusal_text(const struct wsman_exchange *exchange)

@@ -285,6 +285,7 @@
 #define WATCH_PAUSE_MAX_S 30U
 #define ENVELOPE_MIN 8192U            /* DSP0226 R6.2-4 */
 #define WSMAN_WAIT_S 60U              /* a pull of events without OperationTimeout waits so long */
+#define WSMAN_WAIT_MAX_S 300U         /* the longest: else its context seems forgotten */
 #define WSMAN_REPLAYS_MAX 128U        /* answers to methods that are kept for who asks again */
 #define WSMAN_REPLAY_BYTES (64 * KIB) /* of one such answer */
 #define WSMAN_REPLAY_S 60U            /* and so long */

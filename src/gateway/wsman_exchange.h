@@ -13,7 +13,7 @@
 #include "gateway/wsman_value.h"
 
 struct wsman_exchange {
-    const struct wsman *wsman;        /* borrowed, as all here */
+    const struct wsman *wsman; /* borrowed, as all here */
     const struct http_request *http;
     struct http_answer *answer;
     struct arena *arena; /* of the request */
@@ -53,8 +53,10 @@ MUST_CHECK int wsman_finish(struct wsman_exchange *exchange);
 /* wsman_room - how many bytes may still be written before wsman_finish() would refuse. */
 size_t wsman_room(const struct wsman_exchange *exchange);
 
-/* wsman_cut - take back what was written since the body had that many bytes. */
+/* wsman_cut - take back what was written since the body had that many bytes; it fits again then.
+ * wsman_remove - take out what stands in its middle. */
 void wsman_cut(struct wsman_exchange *exchange, size_t used_bytes);
+void wsman_remove(struct wsman_exchange *exchange, size_t at, size_t bytes);
 
 /* wsman_answer_fault - the whole answer is the fault, whatever was written before. */
 void wsman_answer_fault(struct wsman_exchange *exchange, const struct wsman_fault *fault);

@@ -171,8 +171,8 @@ static int change_object(struct wsman_exchange *exchange, struct change *change)
 
 static void audit_put(struct wsman_exchange *exchange, const struct change *change, int result)
 {
-    const char *object = change->path ? cim_path_text(exchange->arena, change->path)
-                                      : change->target.class->name;
+    const char *object =
+        change->path ? cim_path_text(exchange->arena, change->path) : change->target.class->name;
 
     wsman_audit(exchange, (struct audit_entry){
                               .operation = "Put",

@@ -284,7 +284,12 @@
 #define WATCH_TURN_MS 200    /* how long the end of the gateway may wait for the watching thread */
 #define WATCH_PAUSE_MIN_S 1U /* until the service is watched again, then twice as long */
 #define WATCH_PAUSE_MAX_S 30U
-#define ENVELOPE_MIN 8192U /* DSP0226 R6.2-4 */
+#define ENVELOPE_MIN 8192U            /* DSP0226 R6.2-4 */
+#define WSMAN_WAIT_S 60U              /* a pull of events without OperationTimeout waits so long */
+#define WSMAN_WAIT_MAX_S 300U         /* the longest: else its context seems forgotten */
+#define WSMAN_REPLAYS_MAX 128U        /* answers to methods that are kept for who asks again */
+#define WSMAN_REPLAY_BYTES (64 * KIB) /* of one such answer */
+#define WSMAN_REPLAY_S 60U            /* and so long */
 
 /* --- NBD servers and helper processes -------------------------------------------------------- */
 #define NBD_COMMANDS_MAX 8U           /* in flight: one connection is fastest with these two */

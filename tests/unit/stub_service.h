@@ -38,7 +38,7 @@ struct stub {
     pthread_t thread;
 };
 
-static unsigned int stub_length(const char *request)
+static inline unsigned int stub_length(const char *request)
 {
     const char *length = strstr(request, "Content-Length: ");
     unsigned int bytes = 0;
@@ -46,7 +46,7 @@ static unsigned int stub_length(const char *request)
     return length != NULL && sscanf(length, "Content-Length: %u", &bytes) == 1 ? bytes : 0;
 }
 
-static void stub_read(struct stub *stub, int fd)
+static inline void stub_read(struct stub *stub, int fd)
 {
     size_t len = 0;
 
@@ -75,7 +75,7 @@ static const char *stub_find(const struct stub *stub)
     return NULL;
 }
 
-static void stub_say(int fd, const char *bytes, size_t count)
+static inline void stub_say(int fd, const char *bytes, size_t count)
 {
     while (count > 0) {
         ssize_t sent = send(fd, bytes, count, MSG_NOSIGNAL);
@@ -87,7 +87,7 @@ static void stub_say(int fd, const char *bytes, size_t count)
     }
 }
 
-static void stub_answer_one(struct stub *stub, int fd)
+static inline void stub_answer_one(struct stub *stub, int fd)
 {
     static const char missing[] =
         "{\"error\": {\"kind\": \"usage\", \"message\": \"it is not there\","
@@ -107,7 +107,7 @@ static void stub_answer_one(struct stub *stub, int fd)
     stub_say(fd, body != NULL ? body : missing, strlen(body != NULL ? body : missing));
 }
 
-static void *stub_run(void *argument)
+static inline void *stub_run(void *argument)
 {
     struct stub *stub = argument;
 
@@ -121,7 +121,8 @@ static void *stub_run(void *argument)
     }
 }
 
-static void stub_start(struct stub *stub, const struct stub_answer *answers, uint32_t answer_count)
+static inline void stub_start(struct stub *stub, const struct stub_answer *answers,
+                              uint32_t answer_count)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
@@ -137,7 +138,7 @@ static void stub_start(struct stub *stub, const struct stub_answer *answers, uin
     assert_int_equal(pthread_create(&stub->thread, NULL, stub_run, stub), 0);
 }
 
-static void stub_stop(struct stub *stub)
+static inline void stub_stop(struct stub *stub)
 {
     assert_int_equal(shutdown(stub->fd, SHUT_RDWR), 0);
     assert_int_equal(pthread_join(stub->thread, NULL), 0);

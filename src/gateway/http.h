@@ -90,15 +90,20 @@ struct http_config {
     uint32_t listener_count;
     const char *certificate_path; /* PEM; NULL: no TLS listener */
     const char *key_path;
-    const char *control_socket; /* NULL: the default */
+    const char *control_socket;     /* NULL: the default */
+    bool may_plain_beyond_loopback; /* passwords in clear text over a network: somebody said so */
 };
 
 /* http_start - listen, and start the workers. Errors: ERR_IO an address cannot be had, a
- * certificate cannot be read; ERR_LIMIT. */
+ * certificate cannot be read; ERR_USAGE a plain listener beyond loopback that nobody allowed, a TLS
+ * listener without a certificate; ERR_LIMIT. One at a time in a process. */
 MUST_CHECK int http_start(const struct http_config *config, struct http **out, struct error *err);
 
 /* http_port - of a listener (its address may have said port 0). */
 uint16_t http_port(const struct http *http, uint32_t listener);
+
+/* http_reload - read the certificate anew; on failure the old one stays. */
+MUST_CHECK int http_reload(struct http *http, struct error *err);
 
 /* http_wake - parked requests of that context are handled again. From any thread. */
 void http_wake(struct http *http);
@@ -106,6 +111,10 @@ void http_wake(struct http *http);
 /* http_stop - no new connections; answers under way go out for at most `grace_ms`; then all ends.
  */
 void http_stop(struct http *http, unsigned grace_ms);
+
+/* http_is_idle - after http_stop: false: a handler has not come back yet, and http_free would wait
+ * for it. */
+bool http_is_idle(struct http *http);
 void http_free(struct http *http);
 
 #endif

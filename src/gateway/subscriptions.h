@@ -16,7 +16,8 @@
 struct subscriptions;
 struct subscription;
 
-/* changed: called from the watching thread after something was queued (http_wake). */
+/* changed: called from the watching thread after something was queued (http_wake). env's clock is
+ * the monotonic one. subscriptions_free - after every subscription; takes WATCH_TURN_MS at most. */
 MUST_CHECK int subscriptions_new(const struct env *env, const char *control_socket,
                                  void (*changed)(void *context), void *context,
                                  struct subscriptions **out, struct error *err);
@@ -29,8 +30,9 @@ MUST_CHECK int subscriptions_add(struct subscriptions *subscriptions,
 void subscription_free(struct subscription *subscription);
 
 /*
- * subscription_take - the next change: its kind ("job", "relationship") and object, owned by the
- * caller. False: none waits. *lost: how many were dropped before it because nobody took them.
+ * subscription_take - the next change: its kind ("job", "relationship") and object, a reference of
+ * the caller's (json_decref); it is shared with other subscriptions and not to be changed. False:
+ * none waits. *lost: how many were dropped before it because nobody took them.
  */
 bool subscription_take(struct subscription *subscription, char kind[16], json_t **object,
                        uint32_t *lost);

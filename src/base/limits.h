@@ -245,6 +245,7 @@
 #define CIM_INSTANCES_MAX 65536U    /* of one answer */
 #define CIM_KEYS_MAX 16U            /* of a path */
 #define CIM_NEST_MAX 4U         /* instances within instances, paths within paths: ours have 2 */
+#define CIM_EMBEDDED_MAX 2U     /* texts with instances within such texts, in XML */
 #define CIM_TEXT_MAX (64 * KIB) /* one text of a request */
 #define CIM_ARRAY_MAX 1024U     /* items of one array of a request */
 #define WQL_TEXT_MAX (8 * KIB)
@@ -285,6 +286,7 @@
 #define WATCH_PAUSE_MAX_S 30U
 #define ENVELOPE_MIN 8192U            /* DSP0226 R6.2-4 */
 #define WSMAN_WAIT_S 60U              /* a pull of events without OperationTimeout waits so long */
+#define WSMAN_WAIT_MAX_S 300U         /* the longest: else its context seems forgotten */
 #define WSMAN_REPLAYS_MAX 128U        /* answers to methods that are kept for who asks again */
 #define WSMAN_REPLAY_BYTES (64 * KIB) /* of one such answer */
 #define WSMAN_REPLAY_S 60U            /* and so long */

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/instant.h"
-#include "base/log.h"
 #include "base/uuid.h"
 #include "gateway/wsman_names.h"
 
@@ -33,9 +32,8 @@ void wsman_begin(struct wsman_exchange *exchange, const char *action, const char
     xml_raw(text, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"
                   "<s:Envelope xmlns:s=\"" NS_SOAP "\" xmlns:a=\"" NS_ADDRESSING
                   "\" xmlns:w=\"" NS_WSMAN "\" xmlns:n=\"" NS_ENUMERATION
-                  "\" xmlns:x=\"" NS_TRANSFER "\" xmlns:e=\"" NS_EVENTING
-                  "\" xmlns:b=\"" NS_BINDING "\" xmlns:cim=\"" NS_CIM "\" xmlns:xsi=\"" NS_XSI
-                  "\"><s:Header>");
+                  "\" xmlns:x=\"" NS_TRANSFER "\" xmlns:e=\"" NS_EVENTING "\" xmlns:b=\"" NS_BINDING
+                  "\" xmlns:cim=\"" NS_CIM "\" xmlns:xsi=\"" NS_XSI "\"><s:Header>");
     if (*action) {
         xml_print(text, "<a:To>" ADDRESS_ANONYMOUS "</a:To><a:Action>%s</a:Action>", action);
         write_message_id(exchange);
@@ -84,9 +82,22 @@ void wsman_cut(struct wsman_exchange *exchange, size_t used_bytes)
 
     assert(used_bytes <= text->used_bytes);
     text->used_bytes = used_bytes;
+    text->bad = false;
     if (text->at) {
         text->at[used_bytes] = '\0';
     }
+}
+
+void wsman_remove(struct wsman_exchange *exchange, size_t at, size_t bytes)
+{
+    struct xml_text *text = &exchange->answer->body;
+
+    if (text->bad) {
+        return;
+    }
+    assert(at <= text->used_bytes && bytes <= text->used_bytes - at);
+    memmove(text->at + at, text->at + at + bytes, text->used_bytes - at - bytes + 1);
+    text->used_bytes -= bytes;
 }
 
 static void empty_answer(struct http_answer *answer)
@@ -192,17 +203,15 @@ bool wsman_expires(const struct wsman_exchange *exchange, const char *text, uint
 /* --- audit -------------------------------------------------------------------------------------
  */
 
-/* By now it has happened, or was refused: not to answer would make the client ask again. */
+/* By now it has happened, or was refused: that cannot be undone because it could not be written
+ * down, and not to answer would make the client ask again. */
 void wsman_audit(const struct wsman_exchange *exchange, struct audit_entry entry)
 {
-    struct error err = {0};
-
     entry.protocol = "wsman";
     entry.remote = exchange->http->remote ? exchange->http->remote : "";
     entry.user = exchange->http->caller ? exchange->http->caller->name : "";
-    if (audit_write(exchange->wsman->audit, &entry, &err) < 0) {
-        log_event(LOG_LEVEL_ERROR, {"event", "audit not written"}, {"operation", entry.operation},
-                  {"object", entry.object}, {"reason", err.message});
+    if (audit_write(exchange->wsman->audit, &entry, NULL) < 0) {
+        return; /* it has said so in the log */
     }
 }
 

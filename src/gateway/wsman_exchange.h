@@ -13,7 +13,7 @@
 #include "gateway/wsman_value.h"
 
 struct wsman_exchange {
-    const struct wsman *wsman;        /* borrowed, as all here */
+    const struct wsman *wsman; /* borrowed, as all here */
     const struct http_request *http;
     struct http_answer *answer;
     struct arena *arena; /* of the request */
@@ -53,8 +53,10 @@ MUST_CHECK int wsman_finish(struct wsman_exchange *exchange);
 /* wsman_room - how many bytes may still be written before wsman_finish() would refuse. */
 size_t wsman_room(const struct wsman_exchange *exchange);
 
-/* wsman_cut - take back what was written since the body had that many bytes. */
+/* wsman_cut - take back what was written since the body had that many bytes; it fits again then.
+ * wsman_remove - take out what stands in its middle. */
 void wsman_cut(struct wsman_exchange *exchange, size_t used_bytes);
+void wsman_remove(struct wsman_exchange *exchange, size_t at, size_t bytes);
 
 /* wsman_answer_fault - the whole answer is the fault, whatever was written before. */
 void wsman_answer_fault(struct wsman_exchange *exchange, const struct wsman_fault *fault);
@@ -66,6 +68,13 @@ struct wsman_target {
     const struct cim_class *class; /* NULL: all */
 };
 MUST_CHECK int wsman_target_read(struct wsman_exchange *exchange, struct wsman_target *out);
+
+/*
+ * wsman_object - the object that the target names. Without any selector: the only one of its class,
+ * if it is (DSP0226 5.1.2.2: what exists once needs none; winrm and others then send none).
+ */
+MUST_CHECK int wsman_object(struct wsman_exchange *exchange, const struct wsman_target *target,
+                            const struct cim_path **out);
 
 /* wsman_style_of - how this client is answered about the target. */
 struct wsman_style wsman_style_of(const struct wsman_exchange *exchange,

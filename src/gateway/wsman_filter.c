@@ -94,14 +94,15 @@ static int refused_filter(struct finding *finding, const struct error *err)
 static int find_query(struct finding *finding)
 {
     struct arena *arena = finding->exchange->cim.arena;
+    const char *text = arena_text(arena, finding->filter->text);
     struct wql query = {.kind = WQL_INVALID};
     struct error err = {0};
 
-    if (finding->filter->first) {
+    if (finding->filter->first || !text) {
         return wsman_refuse(&finding->exchange->fault, WSMAN_CANNOT_PROCESS_FILTER,
                             "the filter holds elements, and is to be the text of a query");
     }
-    if (wql_parse(arena, finding->filter->text, &query, &err) < 0) {
+    if (wql_parse(arena, text, &query, &err) < 0) {
         return bad_filter(finding, &err);
     }
     if (query.is_classes_only) {
@@ -232,6 +233,20 @@ static int read_properties(struct finding *finding, const struct xml_element *in
     return 0;
 }
 
+/* The path again, of the list's arena: associations that are found may hold it. */
+static int keep_path(struct finding *finding, const struct cim_path **path)
+{
+    struct arena *arena = finding->exchange->cim.arena;
+    const char *text = cim_path_text(arena, *path);
+    struct error err = {0};
+
+    if (!text) {
+        return wsman_refuse(&finding->exchange->fault, WSMAN_QUOTA_LIMIT,
+                            "the request is too large");
+    }
+    return cim_path_read(arena, text, path, &err) < 0 ? bad_filter(finding, &err) : 0;
+}
+
 static int read_object(struct finding *finding, const struct xml_element *in,
                        const struct cim_path **out)
 {
@@ -241,11 +256,11 @@ static int read_object(struct finding *finding, const struct xml_element *in,
         return wsman_refuse(&finding->exchange->fault, WSMAN_CANNOT_PROCESS_FILTER,
                             "the association filter names no Object");
     }
-    if (wsman_epr_read(finding->exchange->cim.arena, object, out, &finding->exchange->fault) < 0) {
+    if (wsman_epr_read(finding->exchange->arena, object, out, &finding->exchange->fault) < 0) {
         finding->exchange->fault.kind = WSMAN_CANNOT_PROCESS_FILTER;
         return -1;
     }
-    return 0;
+    return keep_path(finding, out);
 }
 
 static int find_linked(struct finding *finding, const struct xml_element *in, bool is_reference)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "gateway/method_audit.h"
 #include "gateway/wsman_exchange.h"
 #include "gateway/wsman_names.h"
 
@@ -111,69 +112,6 @@ static int read_arguments(struct wsman_exchange *exchange, struct call *call)
     return 0;
 }
 
-/* --- the audit log -----------------------------------------------------------------------------
- */
-
-static const char *item_text(struct arena *arena, enum cim_type type, const union cim_item *item)
-{
-    const char *text =
-        type == CIM_REFERENCE ? cim_path_text(arena, item->path) : cim_item_text(arena, type, item);
-
-    return text ? text : "";
-}
-
-/* "ComputerSystem=..., StartTime=...": all but embedded instances, of arrays the first item. */
-static const char *arguments_text(struct arena *arena, const struct call *call)
-{
-    const char *text = "";
-
-    for (uint32_t i = 0; call->in && text && i < call->method->parameter_count; i++) {
-        const struct cim_value *value = &call->in->values[i];
-        const char *name = call->method->parameters[i].name;
-        const char *comma = *text ? ", " : "";
-
-        if (!call->in->is_given[i] || value->type == CIM_INSTANCE) {
-            continue;
-        }
-        if (call->in->is_wrong_type[i]) {
-            text = arena_print(arena, "%s%s%s=(of another type)", text, comma, name);
-        } else if (value->is_null || value->count == 0) {
-            text = arena_print(arena, "%s%s%s=", text, comma, name);
-        } else {
-            text = arena_print(arena, "%s%s%s=%s%s", text, comma, name,
-                               item_text(arena, value->type, &value->items[0]),
-                               value->count > 1 ? ",..." : "");
-        }
-    }
-    return text ? text : "";
-}
-
-static const char *result_text(struct wsman_exchange *exchange, const struct call *call, int result)
-{
-    if (result < 0) {
-        return wsman_refusal_text(exchange);
-    }
-    const char *meaning = cim_value_name(&call->method->qualifiers, call->out.return_value);
-    const char *text = arena_print(exchange->arena, "%u%s%s", call->out.return_value,
-                                   meaning ? " " : "", meaning ? meaning : "");
-
-    return text ? text : "";
-}
-
-static void audit_call(struct wsman_exchange *exchange, const struct call *call, int result)
-{
-    const char *operation = arena_print(exchange->arena, "%s.%s", call->target.class->name,
-                                        call->method->name);
-    const char *object = call->path ? cim_path_text(exchange->arena, call->path) : "";
-    const char *message = result < 0 ? exchange->fault.reason : call->out.message;
-
-    wsman_audit(exchange, (struct audit_entry){.operation = operation ? operation : "",
-                                               .object = object ? object : "",
-                                               .arguments = arguments_text(exchange->arena, call),
-                                               .result = result_text(exchange, call, result),
-                                               .message = message ? message : ""});
-}
-
 /* --- what comes out ----------------------------------------------------------------------------
  */
 
@@ -222,19 +160,35 @@ static void call_method(struct wsman_exchange *exchange, struct call *call)
     if (result < 0) {
         (void)wsman_refused(exchange, &err);
     }
-    audit_call(exchange, call, result);
+    method_audit(exchange->wsman->audit, exchange->http, "wsman", call->path, call->in,
+                 result < 0 ? NULL : &call->out, exchange->cim.status, &err);
     if (result < 0 || answer_call(exchange, call) < 0) {
         wsman_answer_fault(exchange, &exchange->fault);
     }
 }
 
+/* A call that had parameters which no method has: somebody tried. */
+static void audit_refusal(struct wsman_exchange *exchange, const struct call *call)
+{
+    struct error err = {0};
+
+    if (call->in) {
+        (void)fail(&err, ERR_USAGE, 0, "%s", exchange->fault.reason); /* the words for the log */
+        method_audit(exchange->wsman->audit, exchange->http, "wsman", call->path, call->in, NULL,
+                     CIM_INVALID_PARAMETER, &err);
+    }
+}
+
 static int prepare(struct wsman_exchange *exchange, struct call *call)
 {
-    if (wsman_resource_path(exchange->arena, &call->target.resource, call->target.class,
-                            &call->path, &exchange->fault) < 0) {
+    if (wsman_object(exchange, &call->target, &call->path) < 0) {
         return -1;
     }
-    return read_arguments(exchange, call);
+    if (read_arguments(exchange, call) == 0) {
+        return 0;
+    }
+    audit_refusal(exchange, call);
+    return -1;
 }
 
 static int call_once(struct wsman_exchange *exchange, struct call *call)
@@ -271,9 +225,5 @@ int wsman_invoke(struct wsman_exchange *exchange)
     if (wsman_target_read(exchange, &call.target) < 0 || find_method(exchange, &call) < 0) {
         return -1;
     }
-    if (prepare(exchange, &call) < 0) {
-        audit_call(exchange, &call, -1);
-        return -1;
-    }
-    return call_once(exchange, &call);
+    return prepare(exchange, &call) < 0 ? -1 : call_once(exchange, &call);
 }

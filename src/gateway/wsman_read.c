@@ -265,8 +265,8 @@ static int read_items(struct arena *arena, const struct xml_element *first,
                       struct error *err)
 {
     uint32_t count = 0;
-    struct cim_value value = cim_null(type->embedded_class ? CIM_INSTANCE : type->type,
-                                      type->is_array);
+    struct cim_value value =
+        cim_null(type->embedded_class ? CIM_INSTANCE : type->type, type->is_array);
 
     for (const struct xml_element *at = first; at; at = next_of(at)) {
         count++;
@@ -330,8 +330,7 @@ static const struct cim_class *class_of_embedded(struct arena *arena,
                                                  const struct wsman_type *type)
 {
     const char *name = class_of_type(arena, element);
-    const struct cim_class *class =
-        cim_class_find(type->space, name ? name : type->embedded_class);
+    const struct cim_class *class = cim_class_find(type->space, name ? name : type->embedded_class);
 
     return class && cim_class_is_named(class, type->embedded_class) ? class : NULL;
 }

@@ -204,8 +204,8 @@ static int read_query(struct collecting *collecting, const char *query)
                                 "the query of the resource URI is no list of NAME=VALUE");
         }
         key.name = decoded(collecting->arena, query, (size_t)(equals - query));
-        key.text = without_quotes(
-            decoded(collecting->arena, equals + 1, (size_t)(end - equals) - 1));
+        key.text =
+            without_quotes(decoded(collecting->arena, equals + 1, (size_t)(end - equals) - 1));
         if (!key.name || !key.text) {
             return wsman_refuse(collecting->fault, WSMAN_QUOTA_LIMIT, "the request is too large");
         }
@@ -267,8 +267,7 @@ static int read_resource(struct arena *arena, const char *uri, const struct xml_
     if (!collecting.keys || !uri) {
         return wsman_refuse(fault, WSMAN_QUOTA_LIMIT, "the request is too large");
     }
-    if (read_uri(arena, uri, out, fault) < 0 ||
-        (query && read_query(&collecting, query + 1) < 0) ||
+    if (read_uri(arena, uri, out, fault) < 0 || (query && read_query(&collecting, query + 1) < 0) ||
         read_selectors(&collecting, set, reference) < 0) {
         return -1;
     }
@@ -389,8 +388,8 @@ static int check_selector(struct arena *arena, const struct cim_class *class,
     }
     if ((class->properties[index].type == CIM_REFERENCE) != (key->type == CIM_REFERENCE)) {
         return wsman_refuse(fault, WSMAN_SELECTOR_TYPE,
-                            "the key %s of %s is %s reference: give it as one",
-                            key->name, class->name, key->type == CIM_REFERENCE ? "no" : "a");
+                            "the key %s of %s is %s reference: give it as one", key->name,
+                            class->name, key->type == CIM_REFERENCE ? "no" : "a");
     }
     if (key->type != CIM_REFERENCE &&
         cim_item_read(arena, class->properties[index].type, key->text, &item, &err) < 0) {

@@ -12,12 +12,12 @@
 #include "xml/tree.h"
 
 struct wsman_resource {
-    const char *prefix;         /* of the URI: all before the class, as the client wrote it */
-    const char *class_name;     /* "*": all classes */
-    const char *namespace_name; /* of the URI or of __cimnamespace; "": none given */
-    bool is_wmi;                /* the namespace is in the prefix */
-    bool is_class;              /* the class itself is meant (CIM-XML's URI) */
-    bool is_all;                /* class_name is "*" */
+    const char *prefix;              /* of the URI: all before the class, as the client wrote it */
+    const char *class_name;          /* "*": all classes */
+    const char *namespace_name;      /* of the URI or of __cimnamespace; "": none given */
+    bool is_wmi;                     /* the namespace is in the prefix */
+    bool is_class;                   /* the class itself is meant (CIM-XML's URI) */
+    bool is_all;                     /* class_name is "*" */
     const struct cim_key *selectors; /* all but __cimnamespace; a key's type is CIM_STRING, or
                                         CIM_REFERENCE when it held an endpoint reference */
     uint32_t selector_count;

@@ -36,6 +36,16 @@ int xml_text_done(const struct xml_text *text, struct error *err)
     return 0;
 }
 
+void xml_text_cut(struct xml_text *text, size_t used_bytes)
+{
+    assert(used_bytes <= text->used_bytes);
+    text->used_bytes = used_bytes;
+    text->bad = false;
+    if (text->at != NULL) {
+        text->at[used_bytes] = '\0';
+    }
+}
+
 /* Room for more_bytes and a NUL. Doubling keeps the copying linear. */
 static bool make_room(struct xml_text *text, size_t more_bytes)
 {

@@ -210,6 +210,72 @@ static void disks_may_be_embedded_instances(void **state)
     stage_stop(&stage);
 }
 
+static void settings_may_come_as_text(void **state)
+{
+    struct stage stage;
+
+    (void)state;
+    stage_start(&stage);
+    (void)prepare_create(&stage);
+    give_text(&stage, "ReplicationSettingData",
+              "<INSTANCE CLASSNAME=\"Msvm_ReplicationSettingData\">"
+              "<PROPERTY NAME=\"RecoveryConnectionPoint\" TYPE=\"string\"><VALUE>db2</VALUE>"
+              "</PROPERTY><PROPERTY NAME=\"RecoveryHistory\" TYPE=\"uint16\"><VALUE>7</VALUE>"
+              "</PROPERTY></INSTANCE>");
+    assert_asked(&stage, "create " VM_ID " to db2, 0 disks, first -, history 7, interval 300, 0 to "
+                         "0");
+    (void)prepare_create(&stage);
+    give_text(&stage, "ReplicationSettingData", "instance of Msvm_ReplicationSettingData {};");
+    assert_refused(&stage, WRONG_TYPE, "ReplicationSettingData: ");
+    (void)prepare_create(&stage);
+    give_text(&stage, "ReplicationSettingData",
+              "<INSTANCE CLASSNAME=\"Msvm_ReplicationRelationship\"></INSTANCE>");
+    assert_refused(&stage, WRONG_TYPE, "ReplicationSettingData: ");
+    (void)prepare_create(&stage);
+    give_text(&stage, "ReplicationSettingData", " ");
+    assert_refused(&stage, INVALID, "ReplicationSettingData is missing");
+    stage_stop(&stage);
+}
+
+/* Read of the replica, given back with another host. */
+static void a_replica_is_extended_with_its_own_settings(void **state)
+{
+    struct stage stage;
+
+    (void)state;
+    stage_start(&stage);
+    struct cim_instance *settings = prepare_create(&stage);
+    be_replica(&stage, NULL);
+    cim_set_text(settings, "InstanceID", HOP_0);
+    cim_set_text(settings, "RecoveryHostSystem", "here");
+    assert_asked(&stage, "create " VM_ID " to db2, 0 disks, first -, history 0, interval 300, 0 to "
+                         "0");
+    stage_stop(&stage);
+}
+
+static void settings_of_a_target_are_its_sources(void **state)
+{
+    static struct relationship_row target;
+    struct stage stage;
+
+    (void)state;
+    stage_start(&stage);
+    prepare(&stage, SERVICE, "ModifyReplicationSettings");
+    struct cim_instance *settings = give_settings(&stage);
+    target = the_relationship;
+    target.role = RELATIONSHIP_REPLICA;
+    rig_lock(&stage.rig);
+    the_mode = MODE_REPLICA;
+    the_first = &target;
+    the_service.value = RETURN_INVALID_STATE;
+    rig_unlock(&stage.rig);
+    cim_set_text(settings, "InstanceID", HOP_0);
+    cim_set_text(settings, "RecoveryConnectionPoint", "here");
+    assert_int_equal(invoke(&stage), WRONG_STATE);
+    assert_int_equal(rig_calls(&stage.rig), 1);
+    stage_stop(&stage);
+}
+
 static struct cim_instance *prepare_modify(struct stage *stage)
 {
     prepare(stage, SERVICE, "ModifyReplicationSettings");
@@ -518,6 +584,9 @@ int main(void)
         cmocka_unit_test(create_refuses_what_cannot_be),
         cmocka_unit_test(an_extended_replica_has_the_disks_of_the_replica),
         cmocka_unit_test(disks_may_be_embedded_instances),
+        cmocka_unit_test(settings_may_come_as_text),
+        cmocka_unit_test(a_replica_is_extended_with_its_own_settings),
+        cmocka_unit_test(settings_of_a_target_are_its_sources),
         cmocka_unit_test(modify_changes_what_is_given),
         cmocka_unit_test(modify_refuses_what_makes_another_relationship),
         cmocka_unit_test(replication_is_started),

@@ -301,6 +301,46 @@ static void what_is_the_hosts_needs_a_role_for_the_host(void **state)
     stage_stop(&stage);
 }
 
+/* --- by its object ------------------------------------------------------------------------------
+ */
+
+static uint32_t invoke_on(struct stage *stage, const struct cim_path *path)
+{
+    struct error err = {0};
+
+    assert_non_null(path);
+    if (cim_invoke(&stage->request, CIM_SPACE_VIRTUALIZATION, path, stage->method, stage->in,
+                   &stage->out, &err) < 0) {
+        fail_msg("%s: %s", stage->method->name, err.message);
+    }
+    return stage->out.return_value;
+}
+
+static void objects_are_found_by_their_paths(void **state)
+{
+    struct stage stage;
+    struct error err = {0};
+
+    (void)state;
+    stage_start(&stage);
+    prepare(&stage, SERVICE, "Resynchronize");
+    give_vm(&stage, VM_UPPER);
+    reply_with(&stage, RETURN_JOB_STARTED);
+    assert_int_equal(invoke_on(&stage, cim_path_of_service(&stage.request, &err)), STARTED);
+    assert_job(&stage);
+    prepare(&stage, SYSTEM, "RequestReplicationStateChange");
+    give_number(&stage, "RequestedState", 7);
+    assert_int_equal(invoke_on(&stage, cim_path_of_vm(&stage.arena, VM_ID)), DONE);
+    assert_string_equal(the_service.last, "state " VM_ID "/0 7");
+    prepare(&stage, JOB, "RequestStateChange");
+    give_number(&stage, "RequestedState", 3);
+    assert_int_equal(invoke_on(&stage, cim_path_of_job(&stage.arena, JOB_ID)), DONE);
+    assert_string_equal(the_service.last, "job " JOB_ID " 3");
+    prepare(&stage, JOB, "GetError");
+    assert_int_equal(invoke_on(&stage, cim_path_of_job(&stage.arena, JOB_ID)), DONE);
+    stage_stop(&stage);
+}
+
 /* --- what there is not --------------------------------------------------------------------------
  */
 
@@ -366,6 +406,7 @@ int main(void)
         cmocka_unit_test(who_may_not_is_denied_whatever_he_asks),
         cmocka_unit_test(who_may_with_one_vm_may_with_that),
         cmocka_unit_test(what_is_the_hosts_needs_a_role_for_the_host),
+        cmocka_unit_test(objects_are_found_by_their_paths),
         cmocka_unit_test(what_there_is_not_says_so),
         cmocka_unit_test(without_the_service_it_is_not_available),
     };

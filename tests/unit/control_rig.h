@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * control_rig.h - the control API on a socket of its own, with a service that only writes down what
- * it is asked. Included by one test.
+ * it is asked. Included by each test once.
  */
 #ifndef RESILVER_TESTS_CONTROL_RIG_H
 #define RESILVER_TESTS_CONTROL_RIG_H
@@ -532,8 +532,8 @@ struct rig {
     atomic_uint rounds; /* of the service's thread */
 };
 
-static enum caller_role role_of(void *context, uid_t uid, gid_t gid, char *out_name,
-                                size_t size_bytes)
+static inline enum caller_role role_of(void *context, uid_t uid, gid_t gid, char *out_name,
+                                       size_t size_bytes)
 {
     const struct rig *rig = context;
 
@@ -543,7 +543,7 @@ static enum caller_role role_of(void *context, uid_t uid, gid_t gid, char *out_n
     return rig->role;
 }
 
-static void *rig_run(void *argument)
+static inline void *rig_run(void *argument)
 {
     struct rig *rig = argument;
 
@@ -577,7 +577,7 @@ static struct control_config rig_config(struct rig *rig)
                                    .context = rig};
 }
 
-static void rig_make(struct rig *rig)
+static inline void rig_make(struct rig *rig)
 {
     struct control_config config = rig_config(rig);
     struct error err = {0};
@@ -591,19 +591,19 @@ static void rig_make(struct rig *rig)
     assert_int_equal(pthread_create(&rig->thread, NULL, rig_run, rig), 0);
 }
 
-static void rig_start(struct rig *rig, enum caller_role role)
+static inline void rig_start(struct rig *rig, enum caller_role role)
 {
     *rig = (struct rig){.role = role};
     rig_make(rig);
 }
 
-static void rig_halt(struct rig *rig)
+static inline void rig_halt(struct rig *rig)
 {
     atomic_store(&rig->is_ending, true);
     assert_int_equal(pthread_join(rig->thread, NULL), 0);
 }
 
-static void rig_stop(struct rig *rig)
+static inline void rig_stop(struct rig *rig)
 {
     if (!atomic_load(&rig->is_ending)) {
         rig_halt(rig);
@@ -614,17 +614,17 @@ static void rig_stop(struct rig *rig)
     (void)pthread_mutex_destroy(&rig->lock);
 }
 
-static void rig_lock(struct rig *rig)
+static inline void rig_lock(struct rig *rig)
 {
     assert_int_equal(pthread_mutex_lock(&rig->lock), 0);
 }
 
-static void rig_unlock(struct rig *rig)
+static inline void rig_unlock(struct rig *rig)
 {
     assert_int_equal(pthread_mutex_unlock(&rig->lock), 0);
 }
 
-static unsigned int rig_calls(struct rig *rig)
+static inline unsigned int rig_calls(struct rig *rig)
 {
     rig_lock(rig);
     unsigned int calls = the_service.calls;
@@ -633,7 +633,7 @@ static unsigned int rig_calls(struct rig *rig)
 }
 
 /* Waits until the service has been asked so often. */
-static void rig_wait_for_calls(struct rig *rig, unsigned int calls)
+static inline void rig_wait_for_calls(struct rig *rig, unsigned int calls)
 {
     for (unsigned int i = 0; i < 1000 && rig_calls(rig) < calls; i++) {
         (void)poll(NULL, 0, 10);
@@ -644,7 +644,7 @@ static void rig_wait_for_calls(struct rig *rig, unsigned int calls)
 /* --- bytes over the socket ---------------------------------------------------------------------
  */
 
-static int rig_connect(const struct rig *rig)
+static inline int rig_connect(const struct rig *rig)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -655,7 +655,7 @@ static int rig_connect(const struct rig *rig)
     return fd;
 }
 
-static void send_all(int fd, const char *bytes, size_t count)
+static inline void send_all(int fd, const char *bytes, size_t count)
 {
     for (size_t sent = 0; sent < count;) {
         ssize_t got = send(fd, bytes + sent, count - sent, MSG_NOSIGNAL);
@@ -667,7 +667,7 @@ static void send_all(int fd, const char *bytes, size_t count)
 }
 
 /* Reads until `end` has come, or the other side closes; at most 10 s. */
-static size_t read_until(int fd, char *out, size_t size_bytes, const char *end)
+static inline size_t read_until(int fd, char *out, size_t size_bytes, const char *end)
 {
     size_t len = 0;
 
@@ -685,7 +685,7 @@ static size_t read_until(int fd, char *out, size_t size_bytes, const char *end)
     return len;
 }
 
-static int status_in(const char *answer_text)
+static inline int status_in(const char *answer_text)
 {
     int status = 0;
 
@@ -694,8 +694,8 @@ static int status_in(const char *answer_text)
 
 /* One request on a connection of its own; the whole answer, or for a stream its beginning. headers
  * are lines of their own. */
-static int raw_call_with(const struct rig *rig, const char *headers, const char *method,
-                         const char *path, const char *body, char *out, size_t size_bytes)
+static inline int raw_call_with(const struct rig *rig, const char *headers, const char *method,
+                                const char *path, const char *body, char *out, size_t size_bytes)
 {
     char request[4096];
     bool is_stream = strcmp(path, "/v1/watch") == 0;
@@ -712,8 +712,8 @@ static int raw_call_with(const struct rig *rig, const char *headers, const char 
     return status_in(out);
 }
 
-static int raw_call(const struct rig *rig, const char *method, const char *path, const char *body,
-                    char *out, size_t size_bytes)
+static inline int raw_call(const struct rig *rig, const char *method, const char *path,
+                           const char *body, char *out, size_t size_bytes)
 {
     return raw_call_with(rig, "", method, path, body, out, size_bytes);
 }

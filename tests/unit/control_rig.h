@@ -549,8 +549,8 @@ struct rig {
     atomic_uint rounds; /* of the service's thread */
 };
 
-static enum caller_role role_of(void *context, uid_t uid, gid_t gid, char *out_name,
-                                size_t size_bytes)
+static inline enum caller_role role_of(void *context, uid_t uid, gid_t gid, char *out_name,
+                                       size_t size_bytes)
 {
     const struct rig *rig = context;
 
@@ -560,7 +560,7 @@ static enum caller_role role_of(void *context, uid_t uid, gid_t gid, char *out_n
     return rig->role;
 }
 
-static void *rig_run(void *argument)
+static inline void *rig_run(void *argument)
 {
     struct rig *rig = argument;
 
@@ -594,7 +594,7 @@ static struct control_config rig_config(struct rig *rig)
                                    .context = rig};
 }
 
-static void rig_make(struct rig *rig)
+static inline void rig_make(struct rig *rig)
 {
     struct control_config config = rig_config(rig);
     struct error err = {0};
@@ -614,13 +614,13 @@ static inline void rig_start(struct rig *rig, enum caller_role role)
     rig_make(rig);
 }
 
-static void rig_halt(struct rig *rig)
+static inline void rig_halt(struct rig *rig)
 {
     atomic_store(&rig->is_ending, true);
     assert_int_equal(pthread_join(rig->thread, NULL), 0);
 }
 
-static void rig_stop(struct rig *rig)
+static inline void rig_stop(struct rig *rig)
 {
     if (!atomic_load(&rig->is_ending)) {
         rig_halt(rig);

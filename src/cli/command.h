@@ -45,6 +45,7 @@ extern const struct command cmd_host;
 extern const struct command cmd_auth;
 extern const struct command cmd_stats;
 extern const struct command cmd_events;
+extern const struct command cmd_gateway;
 extern const struct command cmd_state;
 
 /* command_find - the one of a list whose last word was typed. NULL with ERR_USAGE: none; the

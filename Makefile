@@ -50,6 +50,7 @@ bench: build
 	@$(DEPS) bench
 	@BUILD=$(CURDIR)/$(BUILD) RESILVER=$(CURDIR)/$(BUILD)/resilver bench/run $(ARGS)
 	@RESILVER=$(CURDIR)/$(BUILD)/resilver bench/service
+	@RESILVER=$(CURDIR)/$(BUILD)/resilver bench/gateway
 
 soak:
 	@$(DEPS) soak

@@ -47,6 +47,9 @@ struct cim_request {
     const struct env *env;
     enum cim_status status; /* set when an operation fails */
     json_t *host;           /* owned: GET /v1/host, once it was asked for */
+    json_t *vms;            /* owned: GET /v1/vms, likewise */
+    json_t *jobs;           /* owned: GET /v1/jobs, likewise */
+    json_t *peers;          /* owned: GET /v1/hosts, likewise */
 };
 
 void cim_request_done(struct cim_request *request);

@@ -54,6 +54,10 @@ MUST_CHECK int cim_call(struct cim_request *request, const char *method, const c
                         const json_t *body, json_t **out, struct client_refusal *refusal,
                         struct error *err);
 
+/* cim_refuse - set request->status and err, and return -1: `return cim_refuse(...)`. */
+int cim_refuse(struct cim_request *request, enum cim_status status, struct error *err,
+               const char *format, ...) FORMAT_AT(4, 5);
+
 /* cim_host - GET /v1/host, asked once a request; borrowed from the request. */
 MUST_CHECK int cim_host(struct cim_request *request, const json_t **out, struct error *err);
 

@@ -199,6 +199,8 @@ static int take_option(struct api_args *args, enum api_option id, const char *va
         return take_word("storage", value, &args->storage, err);
     case API_OPTION_TRUST_GROUP:
         return take_word("trust-group", value, &args->trust_group, err);
+    case API_OPTION_NAMESPACE:
+        return take_word("namespace", value, &args->name_space, err);
     }
     return fail(err, ERR_INTERNAL, 0, "an option without a meaning");
 }

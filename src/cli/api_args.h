@@ -38,7 +38,8 @@ enum api_option {
     API_OPTION_FOLLOW,
     API_OPTION_CODE,
     API_OPTION_STORAGE,
-    API_OPTION_TRUST_GROUP
+    API_OPTION_TRUST_GROUP,
+    API_OPTION_NAMESPACE
 };
 
 /* Rows that the tables share. */
@@ -87,6 +88,7 @@ struct api_args {
     const char *code;
     const char *storage;
     const char *trust_group;
+    const char *name_space; /* of CIM */
 };
 
 /* How many operands a command takes, and what the first is called: "a VM". */

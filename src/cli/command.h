@@ -47,6 +47,7 @@ extern const struct command cmd_stats;
 extern const struct command cmd_events;
 extern const struct command cmd_gateway;
 extern const struct command cmd_state;
+extern const struct command cmd_cim;
 
 /* command_find - the one of a list whose last word was typed. NULL with ERR_USAGE: none; the
  * message has the nearest that there is. before: the words before it, with a blank at their end. */

@@ -31,9 +31,9 @@ static const struct command cmd_version = {
 };
 
 static const struct command *const commands[] = {
-    &cmd_sync,   &cmd_serve, &cmd_replica, &cmd_recover,      &cmd_config, &cmd_status,
-    &cmd_vm,     &cmd_host,  &cmd_auth,    &cmd_relationship, &cmd_resync, &cmd_job,
-    &cmd_events, &cmd_stats, &cmd_state,   &cmd_gateway,      &cmd_help,   &cmd_version};
+    &cmd_sync,  &cmd_serve,   &cmd_replica,      &cmd_recover, &cmd_config, &cmd_status, &cmd_vm,
+    &cmd_host,  &cmd_auth,    &cmd_relationship, &cmd_resync,  &cmd_job,    &cmd_events, &cmd_stats,
+    &cmd_state, &cmd_gateway, &cmd_cim,          &cmd_help,    &cmd_version};
 
 static const struct command *find_command(const char *name, struct error *err)
 {

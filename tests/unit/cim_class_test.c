@@ -183,6 +183,103 @@ static void every_class_is_whole(void **state)
     }
 }
 
+static void resynchronize_is_as_hyper_v_has_it(void **state)
+{
+    (void)state;
+    const struct cim_method *method =
+        cim_method_find(class_of("Msvm_ReplicationService"), "Resynchronize");
+
+    assert_int_equal(method->type, CIM_UINT32);
+    assert_int_equal(method->parameter_count, 3);
+    assert_string_equal(method->parameters[0].name, "ComputerSystem");
+    assert_string_equal(method->parameters[0].reference_class, "CIM_ComputerSystem");
+    assert_true(method->parameters[0].is_in && !method->parameters[0].is_out);
+    assert_string_equal(method->parameters[1].name, "StartTime");
+    assert_int_equal(method->parameters[1].type, CIM_DATETIME);
+    assert_string_equal(method->parameters[2].reference_class, "CIM_ConcreteJob");
+    assert_true(!method->parameters[2].is_in && method->parameters[2].is_out);
+    assert_int_equal(cim_qualifier_find(&method->qualifiers, "ValueMap")->value_count, 14);
+    assert_string_equal(cim_value_name(&method->qualifiers, 32775),
+                        "Invalid state for this operation");
+}
+
+static void keys_come_first_in_the_order_of_the_mof(void **state)
+{
+    (void)state;
+    const struct cim_class *service = class_of("Msvm_ReplicationService");
+    static const char *const keys[] = {"SystemCreationClassName", "SystemName", "CreationClassName",
+                                       "Name"};
+
+    assert_int_equal(service->key_count, 4);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_string_equal(service->properties[i].name, keys[i]);
+    }
+    assert_string_equal(service->properties[3].initial, "replicasvc");
+    assert_int_equal(class_of("CIM_Error")->key_count, 0);
+}
+
+static void an_association_narrows_its_references(void **state)
+{
+    (void)state;
+    const struct cim_class *link = class_of("Msvm_SystemReplicationRelationship");
+
+    assert_true(link->is_association);
+    assert_false(link->is_abstract);
+    assert_true(link->parent->is_abstract);
+    assert_int_equal(link->key_count, 2);
+    assert_string_equal(cim_property_find(link, "Dependent")->reference_class,
+                        "Msvm_ReplicationRelationship");
+    assert_string_equal(cim_property_find(link->parent, "Dependent")->reference_class,
+                        "CIM_ManagedElement");
+}
+
+static void a_namespace_has_what_its_classes_need(void **state)
+{
+    (void)state;
+    assert_non_null(cim_class_find(CIM_SPACE_INTEROP, "CIM_Namespace"));
+    assert_null(cim_class_find(CIM_SPACE_VIRTUALIZATION, "CIM_Namespace"));
+    assert_null(cim_class_find(CIM_SPACE_INTEROP, "Msvm_ComputerSystem"));
+    assert_ptr_equal(cim_class_find(CIM_SPACE_INTEROP, "CIM_Service"), class_of("CIM_Service"));
+    /* It is what CIM_ObjectManager's RequestStateChange refers to. */
+    assert_non_null(cim_class_find(CIM_SPACE_INTEROP, "CIM_ConcreteJob"));
+}
+
+/* Whether a class that is named is in every namespace where it is needed. */
+static void assert_named(const struct cim_class *class, const char *name)
+{
+    if (name) {
+        assert_true(cim_class_find(CIM_SPACE_VIRTUALIZATION, name) ||
+                    cim_class_find(CIM_SPACE_INTEROP, name));
+        for (uint32_t space = 1; space <= CIM_SPACE_INTEROP; space <<= 1) {
+            assert_true(!(class->spaces & space) || cim_class_find((enum cim_space)space, name));
+        }
+    }
+}
+
+static void classes_that_others_name_are_there(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < cim_class_count; i++) {
+        const struct cim_class *class = cim_classes[i];
+
+        for (uint32_t j = 0; j < class->property_count; j++) {
+            assert_named(class, class->properties[j].reference_class);
+            assert_named(class, class->properties[j].embedded_class);
+            assert_true(cim_class_is_named(class, class->properties[j].origin));
+        }
+        for (uint32_t j = 0; j < class->method_count; j++) {
+            const struct cim_method *method = &class->methods[j];
+
+            assert_true(cim_class_is_named(class, method->origin));
+            for (uint32_t k = 0; k < method->parameter_count; k++) {
+                assert_named(class, method->parameters[k].reference_class);
+                assert_named(class, method->parameters[k].embedded_class);
+                assert_true(method->parameters[k].is_in != method->parameters[k].is_out);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +293,11 @@ int main(void)
         cmocka_unit_test(numbers_have_the_names_of_their_values),
         cmocka_unit_test(what_a_class_overrides_stands_in_the_ancestors_place),
         cmocka_unit_test(every_class_is_whole),
+        cmocka_unit_test(resynchronize_is_as_hyper_v_has_it),
+        cmocka_unit_test(keys_come_first_in_the_order_of_the_mof),
+        cmocka_unit_test(an_association_narrows_its_references),
+        cmocka_unit_test(a_namespace_has_what_its_classes_need),
+        cmocka_unit_test(classes_that_others_name_are_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -245,6 +245,7 @@
 #define CIM_INSTANCES_MAX 65536U    /* of one answer */
 #define CIM_KEYS_MAX 16U            /* of a path */
 #define CIM_NEST_MAX 4U         /* instances within instances, paths within paths: ours have 2 */
+#define CIM_EMBEDDED_MAX 2U     /* texts with instances within such texts, in XML */
 #define CIM_TEXT_MAX (64 * KIB) /* one text of a request */
 #define CIM_ARRAY_MAX 1024U     /* items of one array of a request */
 #define WQL_TEXT_MAX (8 * KIB)

@@ -14,6 +14,7 @@ struct search {
     enum cim_space space;
     const struct cim_path *of;                   /* as the instance itself says it */
     const struct cim_class *association;         /* NULL: any */
+    const char *association_qualifier;           /* that it must have; NULL: none */
     const struct cim_class *result;              /* NULL: any */
     const struct cim_association_filter *filter; /* never NULL */
 };
@@ -49,6 +50,11 @@ static int filter_class(struct cim_request *request, enum cim_space space, const
 static bool is_role(const char *role, const struct cim_property *property)
 {
     return given(role) == NULL || strcasecmp(role, property->name) == 0;
+}
+
+static bool has_qualifier(const struct cim_class *class, const char *name)
+{
+    return given(name) == NULL || cim_qualifier_find(&class->qualifiers, name) != NULL;
 }
 
 /* --- the associations themselves ---------------------------------------------------------------
@@ -91,6 +97,7 @@ static bool is_wanted(const struct search *search, const struct cim_provider *pr
     const struct cim_class *class = cim_class_find(search->space, provider->class_name);
 
     return class != NULL && class->is_association &&
+           has_qualifier(class, search->association_qualifier) &&
            (search->association == NULL || cim_class_is(class, search->association));
 }
 
@@ -158,6 +165,7 @@ int cim_references(struct cim_request *request, enum cim_space space, const stru
         .request = request, .space = space, .filter = filter != NULL ? filter : &none};
 
     /* Of references, the result is the association. */
+    search.association_qualifier = search.filter->required_qualifier;
     if (search_start(&search, of, err) < 0 ||
         filter_class(request, space, search.filter->result_class, &search.association, err) < 0) {
         return -1;
@@ -186,7 +194,7 @@ static int take_object(const struct search *search, const struct cim_path *path,
     const struct cim_instance *object = NULL;
 
     if (class == NULL || (search->result != NULL && !cim_class_is(class, search->result)) ||
-        is_taken(out, path)) {
+        !has_qualifier(class, search->filter->required_qualifier) || is_taken(out, path)) {
         return 0;
     }
     if (operation_find(search->request, search->space, path, &object, err) < 0) {
@@ -220,6 +228,7 @@ int cim_associators(struct cim_request *request, enum cim_space space, const str
     struct search search = {
         .request = request, .space = space, .filter = filter != NULL ? filter : &none};
 
+    search.association_qualifier = search.filter->required_association_qualifier;
     if (search_start(&search, of, err) < 0 ||
         filter_class(request, space, search.filter->association_class, &search.association, err) <
             0 ||

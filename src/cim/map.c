@@ -120,6 +120,16 @@ static int all_vms(struct cim_request *request, const json_t **out, struct error
     return list_of(request, &request->vms, "/v1/vms", "vms", out, err);
 }
 
+#define UPTIME_MAX_S (100LL * 366 * 24 * 3600)
+
+int64_t map_start_us(const struct cim_request *request, const json_t *host)
+{
+    uint64_t up_s = map_number(host, "uptime_s");
+
+    up_s = up_s < UPTIME_MAX_S ? up_s : UPTIME_MAX_S;
+    return env_wall_us(request->env) - (int64_t)up_s * US_PER_S;
+}
+
 int map_each_vm(struct cim_request *request, map_visit *visit, void *context, struct error *err)
 {
     const json_t *vms = NULL;

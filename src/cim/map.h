@@ -66,6 +66,9 @@ int map_failed(struct cim_request *request, struct error *err);
 /* map_may_see_host - whether the caller may read what belongs to no VM. */
 bool map_may_see_host(const struct cim_request *request);
 
+/* map_start_us - when the service began, by the host's clock. */
+int64_t map_start_us(const struct cim_request *request, const json_t *host);
+
 /* map_vm - the VM with that id, borrowed from the request; *out NULL: there is none, or the caller
  * may not see it. */
 MUST_CHECK int map_vm(struct cim_request *request, const char *vm_id, const json_t **out,

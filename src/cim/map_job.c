@@ -10,6 +10,7 @@
 
 #define TIME_UTC 2U
 #define RUNS_ONCE 1U
+#define ELAPSED_MAX_S (36500ULL * 24 * 3600) /* a century: within an interval's digits */
 #define REMOVED_AFTER_US (5 * 60 * (uint64_t)US_PER_S)
 
 /* --- one job -----------------------------------------------------------------------------------
@@ -17,13 +18,14 @@
 
 static void set_times(struct cim_instance *instance, const json_t *job)
 {
-    uint64_t elapsed_us = map_number(job, "elapsed_s") * (uint64_t)US_PER_S;
+    uint64_t elapsed_s = map_number(job, "elapsed_s");
 
     cim_set_time(instance, "TimeSubmitted", json_object_get(job, "submitted"));
     cim_set_time(instance, "ScheduledStartTime", json_object_get(job, "scheduled_start"));
     cim_set_time(instance, "StartTime", json_object_get(job, "started"));
     cim_set_time(instance, "TimeOfLastStateChange", json_object_get(job, "changed"));
-    cim_set_interval(instance, "ElapsedTime", elapsed_us);
+    cim_set_interval(instance, "ElapsedTime",
+                     (elapsed_s < ELAPSED_MAX_S ? elapsed_s : ELAPSED_MAX_S) * (uint64_t)US_PER_S);
     cim_set_interval(instance, "TimeBeforeRemoval", REMOVED_AFTER_US);
     cim_set_number(instance, "LocalOrUtcTime", TIME_UTC);
     cim_set_number(instance, "JobRunTimes", RUNS_ONCE);

@@ -38,7 +38,6 @@ static int enumerate_service(struct cim_request *request, const struct cim_path 
         return -1;
     }
     struct cim_instance *service = map_new(request->arena, "Msvm_ReplicationService");
-    int64_t up_us = (int64_t)map_number(host, "uptime_s") * US_PER_S;
     cim_set_text(service, "SystemCreationClassName", "Msvm_ComputerSystem");
     cim_set_text(service, "SystemName", map_text(host, "name"));
     cim_set_text(service, "CreationClassName", "Msvm_ReplicationService");
@@ -50,7 +49,7 @@ static int enumerate_service(struct cim_request *request, const struct cim_path 
     cim_set_number(service, "RequestedState", MAP_REQUESTED_NONE);
     cim_set_number(service, "EnabledDefault", MAP_ENABLED);
     cim_set_boolean(service, "Started", true);
-    cim_set_moment(service, "TimeOfLastStateChange", env_wall_us(request->env) - up_us);
+    cim_set_moment(service, "TimeOfLastStateChange", map_start_us(request, host));
     return map_add(request, out, service, err);
 }
 

@@ -53,9 +53,7 @@ static const struct cim_instance *host_new(struct cim_request *request, const js
 static void set_install_date(struct cim_request *request, struct cim_instance *system,
                              const json_t *host, const json_t *relationship)
 {
-    int64_t up_us = (int64_t)map_number(host, "uptime_s") * US_PER_S;
-
-    cim_set_moment(system, "InstallDate", env_wall_us(request->env) - up_us);
+    cim_set_moment(system, "InstallDate", map_start_us(request, host));
     cim_set_time(system, "InstallDate", json_object_get(relationship, "created"));
 }
 

@@ -181,8 +181,7 @@ static void audit_refusal(struct wsman_exchange *exchange, const struct call *ca
 
 static int prepare(struct wsman_exchange *exchange, struct call *call)
 {
-    if (wsman_resource_path(exchange->arena, &call->target.resource, call->target.class,
-                            &call->path, &exchange->fault) < 0) {
+    if (wsman_object(exchange, &call->target, &call->path) < 0) {
         return -1;
     }
     if (read_arguments(exchange, call) == 0) {

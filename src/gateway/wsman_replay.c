@@ -80,10 +80,11 @@ static bool digest_of(const struct wsman_replay_key *key, uint8_t out[DIGEST_BYT
            sha256(key->body.at, key->body.len_bytes, parts[2]) && sha256(parts, sizeof parts, out);
 }
 
-/* Some clients send no id, or always "0": two such requests may well be two. */
+/* Some clients send no id, or count from 0 each time they start: two such requests may well be two.
+ * A UUID has 32 digits. */
 static bool has_key(const struct wsman_replay_key *key)
 {
-    return *key->message_id && strcmp(key->message_id, "0") != 0;
+    return strlen(key->message_id) >= 32;
 }
 
 static void expire(struct wsman_replay *replay)

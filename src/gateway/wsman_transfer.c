@@ -90,8 +90,7 @@ int wsman_get(struct wsman_exchange *exchange)
     if (!target.class) {
         return refuse_all(exchange);
     }
-    if (wsman_resource_path(exchange->arena, &target.resource, target.class, &path,
-                            &exchange->fault) < 0 ||
+    if (wsman_object(exchange, &target, &path) < 0 ||
         read_object(exchange, &target, path, &instance) < 0) {
         return -1;
     }
@@ -161,8 +160,7 @@ static int modify(struct wsman_exchange *exchange, const struct change *change)
 
 static int change_object(struct wsman_exchange *exchange, struct change *change)
 {
-    if (wsman_resource_path(exchange->arena, &change->target.resource, change->target.class,
-                            &change->path, &exchange->fault) < 0 ||
+    if (wsman_object(exchange, &change->target, &change->path) < 0 ||
         read_change(exchange, change) < 0) {
         return -1;
     }

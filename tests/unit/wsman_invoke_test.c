@@ -58,6 +58,20 @@ static void what_the_method_does_not_like_is_its_value(void **state)
     stage_stop(&stage);
 }
 
+static void what_exists_once_needs_no_selectors(void **state)
+{
+    struct stage stage;
+
+    (void)state;
+    stage_start(&stage);
+    ask(&stage, HEAD(WMI SERVICE "/Resynchronize", WMI SERVICE, ""), RESYNC(VM_PARAMETER));
+    assert_fine(&stage);
+    assert_string_equal(the_service.last, RESYNC_LAST "-");
+    ask(&stage, HEAD(DMTF SYSTEM "/RequestReplicationStateChange", DMTF SYSTEM, SET(IN_V2)), "");
+    assert_fault(&stage, "w:InvalidSelectors", "InsufficientSelectors");
+    stage_stop(&stage);
+}
+
 /* --- references --------------------------------------------------------------------------------
  */
 
@@ -386,6 +400,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_method_answers_its_value_and_job),
         cmocka_unit_test(what_the_method_does_not_like_is_its_value),
+        cmocka_unit_test(what_exists_once_needs_no_selectors),
         cmocka_unit_test(a_reference_is_read_in_all_its_forms),
         cmocka_unit_test(what_is_no_reference_is_an_invalid_parameter),
         cmocka_unit_test(a_datetime_is_read_in_all_its_forms),

@@ -69,14 +69,17 @@ def status_of(fault):
 
 
 class Caller:
-    def __init__(self, gate, protocol, user="cimtest", **more):
+    def __init__(self, gate, protocol, user="cimtest", password=None):
         self.protocol, self.user = protocol, user
-        self.client = getattr(gate, protocol)(user, **more)
+        kind, port = {"cimxml": (gateway.CimXml, gate.cimxml_port),
+                      "wsman": (gateway.WsMan, gate.wsman_port)}[protocol]
+        self.client = kind(port, gateway.basic(user, password))
 
     def close(self):
         self.client.close()
 
-    def _do(self, method, *arguments, **more):
+    def ask(self, method, *arguments, **more):
+        """Of the protocol's client."""
         try:
             return getattr(self.client, method)(*arguments, **more)
         except gateway.CimError as error:
@@ -85,23 +88,23 @@ class Caller:
             raise Refused(status_of(fault), str(fault)) from None
 
     def get(self, class_name, keys):
-        return self._do("get", class_name, keys)
+        return self.ask("get", class_name, keys)
 
     def enumerate(self, class_name):
         if self.protocol == "cimxml":
-            return self._do("enumerate", class_name)
-        return self._do("instances", class_name, optimize=True, max_elements=100)
+            return self.ask("enumerate", class_name)
+        return self.ask("instances", class_name, optimize=True, max_elements=100)
 
     def query(self, text):
         if self.protocol == "wsman":
-            return self._do("query", text)
-        response = self._do("intrinsic", "ExecQuery", QueryLanguage="WQL", Query=text)
+            return self.ask("query", text)
+        response = self.ask("intrinsic", "ExecQuery", QueryLanguage="WQL", Query=text)
         return [gateway.read_instance(each) for each in response.findall(".//INSTANCE")]
 
     def invoke(self, class_name, keys, method, **arguments):
         """(return value, {name: what came out})"""
         parameters = "".join(self._parameter(*item) for item in arguments.items())
-        return self._do("invoke", class_name, keys, method, parameters)
+        return self.ask("invoke", class_name, keys, method, parameters)
 
     def service(self, host_name, method, **arguments):
         return self.invoke(SERVICE, gateway.service_keys(host_name), method, **arguments)
@@ -143,8 +146,8 @@ class Caller:
 class CallsCase(gateway.GatewayCase):
     """Callers of both protocols, and what the audit log says of their last call."""
 
-    def caller(self, protocol, user="cimtest"):
-        return self.owned(Caller(self.gateway, protocol, user))
+    def caller(self, protocol, user="cimtest", password=None):
+        return self.owned(Caller(self.gateway, protocol, user, password))
 
     def callers(self, user="cimtest"):
         return [self.caller(protocol, user) for protocol in PROTOCOLS]

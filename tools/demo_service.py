@@ -72,6 +72,7 @@ class Service:
         self.daemons = {}
         self.others = []
         self.ports = {}
+        self.gateway_ports = ()
 
     # --- commands ---
 
@@ -146,6 +147,10 @@ class Service:
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 self.ports[host] = probe.getsockname()[1]
+        with socket.socket() as first, socket.socket() as second:
+            for probe in (first, second):
+                probe.bind(("127.0.0.1", 0))
+            self.gateway_ports = (first.getsockname()[1], second.getsockname()[1])
 
     def disk(self, name):
         return os.path.join("host1", "vm", name)
@@ -164,6 +169,10 @@ class Service:
         if host == "host1":
             lines += [f"[vm {VM}]", f"uuid = {VM_ID}"]
             lines += [f"disk.{name} = {self.folder}/{self.disk(name)}" for name in DISKS]
+            lines += ["[gateway]", f"wsman = 127.0.0.1:{self.gateway_ports[0]}",
+                      f"cimxml = 127.0.0.1:{self.gateway_ports[1]}",
+                      f"users = {self.folder}/host1/gateway.users",
+                      f"audit-log = {self.folder}/host1/audit.log"]
         path = os.path.join(self.folder, host, "resilver.conf")
         with open(path, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")

@@ -111,8 +111,13 @@ void *arena_take_many(struct arena *arena, size_t count, size_t size_bytes)
 
 char *arena_text_of(struct arena *arena, const char *text, size_t text_bytes)
 {
-    char *copy = text_bytes == SIZE_MAX ? NULL : arena_take(arena, text_bytes + 1);
+    char *copy = NULL;
 
+    if (text_bytes == SIZE_MAX) {
+        arena->bad = true;
+        return NULL;
+    }
+    copy = arena_take(arena, text_bytes + 1);
     if (copy != NULL && text_bytes > 0) {
         memcpy(copy, text, text_bytes); /* arena_take() left the NUL behind it */
     }

@@ -238,11 +238,14 @@
 #define XML_ELEMENTS_MAX 20000U     /* of one document: a Put of the largest instance has 200 */
 #define XML_ATTRIBUTES_MAX 64U      /* of one element, namespace declarations among them */
 #define XML_NAME_MAX 1024U          /* a name with its namespace's URI */
+#define XML_TEXT_MAX (64 * KIB)     /* directly in one element, or in one attribute */
+#define XML_DOCUMENT_MAX (1 * MIB)  /* twice what HTTP lets in: bounds what expat holds */
 #define CIM_REQUEST_BYTES (8 * MIB) /* what one request may build, its answer's text aside */
 #define CIM_LIST_BYTES (128 * MIB)  /* what one enumeration may build: VMS_MAX VMs */
 #define CIM_INSTANCES_MAX 65536U    /* of one answer */
 #define CIM_KEYS_MAX 16U            /* of a path */
 #define CIM_NEST_MAX 4U         /* instances within instances, paths within paths: ours have 2 */
+#define CIM_EMBEDDED_MAX 2U     /* texts with instances within such texts, in XML */
 #define CIM_TEXT_MAX (64 * KIB) /* one text of a request */
 #define CIM_ARRAY_MAX 1024U     /* items of one array of a request */
 #define WQL_TEXT_MAX (8 * KIB)
@@ -281,7 +284,12 @@
 #define WATCH_TURN_MS 200    /* how long the end of the gateway may wait for the watching thread */
 #define WATCH_PAUSE_MIN_S 1U /* until the service is watched again, then twice as long */
 #define WATCH_PAUSE_MAX_S 30U
-#define ENVELOPE_MIN 8192U /* DSP0226 R6.2-4 */
+#define ENVELOPE_MIN 8192U            /* DSP0226 R6.2-4 */
+#define WSMAN_WAIT_S 60U              /* a pull of events without OperationTimeout waits so long */
+#define WSMAN_WAIT_MAX_S 300U         /* the longest: else its context seems forgotten */
+#define WSMAN_REPLAYS_MAX 128U        /* answers to methods that are kept for who asks again */
+#define WSMAN_REPLAY_BYTES (64 * KIB) /* of one such answer */
+#define WSMAN_REPLAY_S 60U            /* and so long */
 
 /* --- NBD servers and helper processes -------------------------------------------------------- */
 #define NBD_COMMANDS_MAX 8U           /* in flight: one connection is fastest with these two */

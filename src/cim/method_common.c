@@ -18,9 +18,9 @@
 struct method method_begin(struct cim_request *request, const struct cim_arguments *in,
                            struct cim_outcome *out)
 {
-    *out = (struct cim_outcome){.return_value = METHOD_DONE,
-                                .out = cim_arguments_new(request->arena, in->method),
-                                .message = ""};
+    assert(out->out != NULL && out->out->method == in->method);
+    out->return_value = METHOD_DONE;
+    out->message = "";
     return (struct method){.request = request, .in = in, .out = out};
 }
 
@@ -67,15 +67,12 @@ bool method_refuse_call(struct method *method, const struct client_refusal *refu
     return method_refuse(method, value, "%s", err->message);
 }
 
-/* NULL: no memory. */
 static struct cim_value *out_value(struct method *method, const char *name)
 {
     const struct cim_parameter *parameter = cim_parameter_find(method->in->method, name);
 
     assert(parameter != NULL && parameter->is_out);
-    return method->out->out == NULL
-               ? NULL
-               : &method->out->out->values[parameter - method->in->method->parameters];
+    return &method->out->out->values[parameter - method->in->method->parameters];
 }
 
 /* NULL: no memory; else room for count items, which are to be filled. */
@@ -87,7 +84,7 @@ static union cim_item *make_items(struct method *method, const char *name, enum 
     union cim_item *items =
         arena_take_many(method->request->arena, (size_t)count + 1, sizeof *items);
 
-    if (value == NULL || items == NULL) {
+    if (items == NULL) {
         return NULL;
     }
     *value = (struct cim_value){.type = type, .is_array = is_array, .count = count, .items = items};

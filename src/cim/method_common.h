@@ -37,7 +37,7 @@ struct method {
     struct cim_outcome *out;
 };
 
-/* method_begin - nothing is returned so far: 0, and all that comes out null. */
+/* method_begin - nothing is wrong so far: 0. out->out is cim_arguments_new()'s. */
 struct method method_begin(struct cim_request *request, const struct cim_arguments *in,
                            struct cim_outcome *out);
 

@@ -282,13 +282,33 @@ static bool are_keys_equal(struct comparison *comparison, const struct cim_key *
     return are_key_texts_equal(a->name, a->text, b->text);
 }
 
+static bool is_slash(char c)
+{
+    return c == '/' || c == '\\';
+}
+
+/* Without case, with either slash, and with or without one before and behind. */
+static bool are_namespaces_alike(const char *a, const char *b)
+{
+    a += strspn(a, "/\\");
+    b += strspn(b, "/\\");
+    while (*a != '\0' && *b != '\0' &&
+           (strncasecmp(a, b, 1) == 0 || (is_slash(*a) && is_slash(*b)))) {
+        a++;
+        b++;
+    }
+    a += strspn(a, "/\\");
+    b += strspn(b, "/\\");
+    return *a == '\0' && *b == '\0';
+}
+
 static bool is_same_namespace(const char *a, const char *b)
 {
     if (a[0] == '\0' || b[0] == '\0') {
         return true;
     }
     enum cim_space space = cim_space_find(a);
-    return space == CIM_SPACE_NONE ? strcasecmp(a, b) == 0 : space == cim_space_find(b);
+    return space == CIM_SPACE_NONE ? are_namespaces_alike(a, b) : space == cim_space_find(b);
 }
 
 static bool is_pair_equal(struct comparison *comparison, struct pair pair)

@@ -88,7 +88,7 @@ static int read_namespace(struct cursor *cursor, bool has_host, const char **out
         return has_host ? refuse(cursor, "after the host come a namespace, a colon and a class")
                         : 0;
     }
-    if (end == cursor->at) {
+    if (cursor->at + strspn(cursor->at, "/\\") == end) {
         return refuse(cursor, "nothing is before the colon: leave it out, or name a namespace");
     }
     *out = cut(cursor, end);

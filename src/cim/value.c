@@ -2,7 +2,6 @@
 #include "cim/value.h"
 
 #include <assert.h>
-#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -15,7 +14,8 @@
 #define SHOWN_BYTES 48   /* of a refused text, in the message */
 #define TRIMMED_MAX 512U /* no number, boolean or datetime is longer, but for zeros without end */
 #define CHAR16_MAX 0xffffU
-#define UTF8_BMP_BYTES 3U /* the longest character below U+10000 */
+#define REAL32_END 0x1.ffffffp127 /* from here on, a number is rounded to infinity */
+#define UTF8_BMP_BYTES 3U         /* the longest character below U+10000 */
 
 struct cim_value cim_null(enum cim_type type, bool is_array)
 {
@@ -237,7 +237,7 @@ static bool read_real(enum cim_type type, const char *text, union cim_item *out)
     } else if (!number_parse_real(text, &value)) {
         return false;
     } else if (type == CIM_REAL32) {
-        if (fabs(value) > (double)FLT_MAX) {
+        if (fabs(value) >= REAL32_END) {
             return false;
         }
         value = (double)(float)value;

@@ -84,8 +84,7 @@ static void write_error(struct cimxml_call *call, size_t mark_bytes, const struc
     if (status == CIM_OK) {
         status = err->kind == ERR_LIMIT ? CIM_SERVER_LIMITS_EXCEEDED : CIM_FAILED;
     }
-    out->used_bytes = mark_bytes;
-    out->bad = false;
+    xml_text_cut(out, mark_bytes);
     xml_print(out, "<ERROR CODE=\"%u\" DESCRIPTION=\"%s: %s\"/>\n", (unsigned)status,
               cim_status_name(status), err->message);
 }

@@ -4,7 +4,8 @@
  *
  * 1. Every context that is in the list is counted, and none twice.
  * 2. One that is busy belongs to its request: nobody else reads or frees what is in it, and only
- *    that request gives it back or drops it. Its text, user, protocol and expires_ns do not change.
+ *    that request gives it back or drops it. Its text, user and protocol do not change, expires_ns
+ *    only under the lock.
  * 3. What leaves the list is freed without the lock: an arena may be large, and a subscription has
  *    a lock of its own.
  *
@@ -296,6 +297,14 @@ void contexts_give(struct contexts *contexts, struct context *context)
     sweep_locked(contexts, &gone);
     unlock(contexts);
     free_all(gone);
+}
+
+void contexts_expire(struct contexts *contexts, struct context *context, uint64_t expires_ns)
+{
+    lock(contexts);
+    assert(context->is_busy);
+    context->expires_ns = expires_ns;
+    unlock(contexts);
 }
 
 void contexts_drop(struct contexts *contexts, struct context *context)

@@ -46,6 +46,9 @@ MUST_CHECK int contexts_add(struct contexts *contexts, const char *protocol, con
 MUST_CHECK int contexts_take(struct contexts *contexts, const char *protocol, const char *user,
                              const char *text, struct context **out, struct error *err);
 void contexts_give(struct contexts *contexts, struct context *context);
+
+/* contexts_expire - when a context that is taken ends, used or not; 0: when idle only. */
+void contexts_expire(struct contexts *contexts, struct context *context, uint64_t expires_ns);
 void contexts_drop(struct contexts *contexts, struct context *context);
 
 #endif

@@ -104,6 +104,7 @@ void *http_exchange_new(void *context, const char *uri, struct MHD_Connection *m
     exchange->connection = connection;
     exchange->mhd = mhd;
     exchange->uri = strdup(uri);
+    exchange->uri_end = uri + strlen(uri);
     /* The first request's time began with the connection. */
     if (connection->has_asked) {
         http_connection_deadline(connection, HTTP_REQUEST_S);
@@ -138,6 +139,21 @@ static bool has_credentials(const struct exchange *exchange)
     return exchange->authorization != NULL || exchange->connection->fingerprint[0] != '\0';
 }
 
+/*
+ * libmicrohttpd 0.9.75 gives the target as a C string, which a NUL within it ends early. The
+ * version follows the target in the same buffer (RFC 9112 section 3), so what is hidden lies
+ * between them.
+ */
+static bool hides_something(const struct exchange *exchange, const char *version)
+{
+    uintptr_t from = (uintptr_t)exchange->uri_end;
+    uintptr_t until = (uintptr_t)version;
+
+    /* Farther away it is in a buffer of its own; as far as it should be, there is one NUL between.
+     */
+    return until > from && until - from <= HTTP_CONNECTION_BYTES && until - from != 1;
+}
+
 static enum MHD_Result begin(struct exchange *exchange, const char *method, const char *version)
 {
     const struct http_protocol *protocol = exchange->listener->protocol;
@@ -145,7 +161,8 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
 
     exchange->is_begun = true;
     (void)MHD_get_connection_values(exchange->mhd, MHD_HEADER_KIND, note_header, &head);
-    if (exchange->uri != NULL) {
+    if (exchange->uri != NULL && !hides_something(exchange, version)) {
+        /* Without a path it is refused. */
         (void)http_head_path(exchange->uri, &exchange->path, &exchange->query);
     }
     exchange->authorization = head.authorization;

@@ -135,8 +135,9 @@ struct exchange {
     struct connection *connection;
     struct MHD_Connection *mhd;
     uint64_t id;
-    char *uri;  /* owned, as the next four */
-    char *path; /* decoded; NULL: none */
+    const char *uri_end; /* borrowed from mhd until the request is begun */
+    char *uri;           /* owned, as the next four */
+    char *path;          /* decoded; NULL: none */
     char *query;
     char *body;
     struct cim_caller *caller; /* NULL: nobody yet */

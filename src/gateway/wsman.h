@@ -10,11 +10,13 @@
 #include "gateway/contexts.h"
 #include "gateway/http.h"
 #include "gateway/subscriptions.h"
+#include "gateway/wsman_replay.h"
 
 struct wsman {
     struct contexts *contexts;           /* borrowed */
     struct audit *audit;                 /* borrowed */
     struct subscriptions *subscriptions; /* borrowed */
+    struct wsman_replay *replay;         /* borrowed */
 };
 
 /* wsman_handle - http_protocol.handle; context is a struct wsman. */

@@ -28,6 +28,10 @@ void xml_text_free(struct xml_text *text);
 /* xml_text_done - 0, or ERR_LIMIT when it did not fit. */
 MUST_CHECK int xml_text_done(const struct xml_text *text, struct error *err);
 
+/* xml_text_cut - what was written after the first used_bytes is taken back, and with it that it did
+ * not fit. */
+void xml_text_cut(struct xml_text *text, size_t used_bytes);
+
 /* xml_raw - as it is. */
 void xml_raw(struct xml_text *text, const char *literal);
 

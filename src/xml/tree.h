@@ -46,11 +46,11 @@ enum xml_fault {
 /*
  * xml_parse - the root element in *out.
  *
- * @encoding  what HTTP's charset said, "utf-8" or "utf-16", or NULL: as the document says
- * @fault     why, on failure; may be NULL
+ * @charset  what HTTP said, "utf-8" or "utf-16", or NULL: as the document looks
+ * @fault    why, on failure; may be NULL
  * Errors: ERR_USAGE with the line; ERR_LIMIT.
  */
-MUST_CHECK int xml_parse(struct arena *arena, struct const_span document, const char *encoding,
+MUST_CHECK int xml_parse(struct arena *arena, struct const_span document, const char *charset,
                          struct xml_element **out, enum xml_fault *fault, struct error *err);
 
 /* xml_is - whether it is that element; space NULL: in whatever namespace. */

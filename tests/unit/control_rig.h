@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * control_rig.h - the control API on a socket of its own, with a service that only writes down what
- * it is asked. Included by each test once.
+ * it is asked. Included by tests of the control API, and of what is built on it; no test needs all
+ * of it, so that what some do not is inline.
  */
 #ifndef RESILVER_TESTS_CONTROL_RIG_H
 #define RESILVER_TESTS_CONTROL_RIG_H
@@ -33,10 +34,11 @@
 #define PAIRING_ID "6f1c2a9e-0000-4000-8000-00000000000c"
 
 struct service {
-    unsigned int calls;      /* operations, not looks */
-    char last[2048];         /* the last of them, with what it was given */
-    enum return_value value; /* what is replied */
-    bool is_late;            /* the reply waits for service_reply_now() */
+    unsigned int calls;                    /* operations, not looks */
+    char last[2048];                       /* the last of them, with what it was given */
+    struct relationship_settings settings; /* that it was given last */
+    enum return_value value;               /* what is replied */
+    bool is_late;                          /* the reply waits for service_reply_now() */
     service_reply_fn *reply;
     void *context;
 };
@@ -64,7 +66,16 @@ static struct job_row the_job = {.sequence = 7,
                                  .submitted_us = US_PER_S,
                                  .started_us = 2 * US_PER_S};
 static struct progress the_progress = {.disk_count = 1};
-static struct host_row the_host = {.name = "db2", .address = "db2.example:8490", .paired_us = 1};
+/* The second is shown when the_host_count says so; the third is revoked. */
+static struct host_row the_hosts[] = {
+    {.name = "db2", .address = "db2.example:8490", .paired_us = 1},
+    {.name = "db3", .address = "db3.example:8490", .paired_us = 1},
+    {.name = "db4", .address = "db4.example:8490", .paired_us = 1, .revoked_us = 2}};
+static uint32_t the_host_count;
+static enum replication_mode the_mode;
+static const struct relationship_row *the_second; /* of hop 1; NULL: none */
+static const struct relationship_row *the_first;
+static uint32_t the_authorization_count;
 static struct authorization_row the_authorization = {
     .allowed_primary = "db2", .trust_group = "DEFAULT", .storage_root = "/srv/replicas"};
 static struct pairing the_pairing = {.state = PAIRING_CODE, .code = "123456", .peer_name = "db2"};
@@ -80,6 +91,11 @@ static struct uuid id_of(const char *text)
 static void service_reset(void)
 {
     the_service = (struct service){.value = RETURN_DONE};
+    the_host_count = 1;
+    the_mode = MODE_PRIMARY;
+    the_first = &the_relationship;
+    the_second = NULL;
+    the_authorization_count = 1;
     the_vm.id = id_of(VM_ID);
     the_relationship.vm = the_vm.id;
     the_job.vm = the_vm.id;
@@ -139,11 +155,11 @@ static const char *shown(const char *text)
 void service_create(struct service *service, const struct service_asker *asker,
                     const struct relationship_request *request)
 {
-    (void)service;
     note("create %s to %s, %u disks, first %s, history %u, interval %u, %u to %u", request->vm,
          request->host, request->disk_count, request->disk_count > 0 ? request->disks[0] : "-",
          request->settings.recovery_history, request->settings.interval_s,
          request->settings.auto_start_minute, request->settings.auto_end_minute);
+    service->settings = request->settings;
     answer(asker);
 }
 
@@ -158,11 +174,11 @@ void service_start(struct service *service, const struct service_asker *asker, c
 void service_modify(struct service *service, const struct service_asker *asker, const char *vm,
                     int hop, const struct relationship_settings *settings)
 {
-    (void)service;
     note("modify %s/%d history %u, interval %u, rate %llu, window %d from %u to %u", vm, hop,
          settings->recovery_history, settings->interval_s,
          (unsigned long long)settings->rate_bytes_per_s, settings->is_auto_resync_enabled,
          settings->auto_start_minute, settings->auto_end_minute);
+    service->settings = *settings;
     answer(asker);
 }
 
@@ -239,6 +255,7 @@ int service_set_authorization(struct service *service, const struct caller *call
     (void)service;
     note("authorize %s for %s in %s, by %s", entry->allowed_primary, entry->storage_root,
          entry->trust_group, caller->name);
+    the_authorization_count = the_service.value == RETURN_DONE ? 1 : the_authorization_count;
     return answer_now(out, err);
 }
 
@@ -265,10 +282,10 @@ void service_vm_at(const struct service *service, uint32_t index, struct service
     assert_int_equal(index, 0);
     *out = (struct service_vm){.id = the_vm.id,
                                .name = the_vm.name,
-                               .mode = MODE_PRIMARY,
+                               .mode = the_mode,
                                .vm = &the_vm,
                                .inventory = "plain",
-                               .relationships = {&the_relationship, NULL}};
+                               .relationships = {the_first, the_second}};
 }
 
 int service_find_vm(const struct service *service, const char *text, struct service_vm *out,
@@ -284,14 +301,14 @@ int service_find_vm(const struct service *service, const char *text, struct serv
 uint32_t service_host_count(const struct service *service)
 {
     (void)service;
-    return 1;
+    return the_host_count;
 }
 
 const struct host_row *service_host_at(const struct service *service, uint32_t index)
 {
     (void)service;
-    assert_int_equal(index, 0);
-    return &the_host;
+    assert_true(index < the_host_count);
+    return &the_hosts[index];
 }
 
 const struct host_row *service_find_host(const struct service *service, const char *name)
@@ -307,7 +324,7 @@ const struct host_row *service_find_host(const struct service *service, const ch
 uint32_t service_authorization_count(const struct service *service)
 {
     (void)service;
-    return 1;
+    return the_authorization_count;
 }
 
 const struct authorization_row *service_authorization_at(const struct service *service,

@@ -5,6 +5,7 @@
  * the last state, never one that is over. Source: DSP0226 1.2.0 section 10 (pull mode, 10.2.9.4);
  * DSP0227 1.2.0 section 15.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "cim/provider.h"
@@ -305,7 +306,7 @@ int wsman_event_status(struct wsman_exchange *exchange)
     contexts_give(exchange->wsman->contexts, context);
     wsman_begin(exchange, NS_EVENTING "/GetStatusResponse", "");
     xml_print(&exchange->answer->body,
-              "<e:GetStatusResponse><e:Expires>PT%lluS</e:Expires></e:GetStatusResponse>",
-              (unsigned long long)left_s);
+              "<e:GetStatusResponse><e:Expires>PT%" PRIu64 "S</e:Expires></e:GetStatusResponse>",
+              left_s);
     return wsman_finish(exchange);
 }

@@ -229,7 +229,7 @@ static const char *print_one(struct xml_text *text, const char *at, struct argum
         }
         return at + 2;
     default:
-        assert(!"a conversion that xml_print() has");
+        assert(false && "xml_print() has no such conversion");
         return at;
     }
 }

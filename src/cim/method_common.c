@@ -225,6 +225,14 @@ bool method_take_interval(struct method *method, const char *name, const char **
     return take_datetime(method, name, true, out);
 }
 
+/* Clients that cannot leave a text out give an empty one. */
+static bool is_blank(const struct cim_value *value)
+{
+    const char *text = value->type == CIM_STRING ? value->items[0].text : "-";
+
+    return text[strspn(text, " \t\r\n")] == '\0';
+}
+
 /* As a protocol read it, or a text that is still to be read. */
 static bool read_instance(struct method *method, const char *name, const char *class_name,
                           const struct cim_value *value, const struct cim_instance **out)
@@ -254,7 +262,7 @@ bool method_take_instance(struct method *method, const char *name, const char *c
     if (!take(method, name, "an embedded instance, as CIM-XML", &value)) {
         return false;
     }
-    if (value == NULL) {
+    if (value == NULL || is_blank(value)) {
         return true;
     }
     if (!read_instance(method, name, class_name, value, &read)) {

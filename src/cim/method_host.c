@@ -93,6 +93,19 @@ bool method_find_host(struct method *method, const char *parameter, const char *
     return *out != NULL || method_refuse(method, METHOD_OUT_OF_MEMORY, "out of memory for a name");
 }
 
+bool method_is_other_host(struct method *method, const char *text, const char *name, bool *out)
+{
+    CLEANUP(json_done) json_t *answer = NULL;
+
+    if (!method_get(method, "/v1/hosts", &answer)) {
+        return false;
+    }
+    const char *found =
+        json_string_value(json_object_get(pick(json_object_get(answer, "hosts"), text), "name"));
+    *out = found != NULL && strcasecmp(found, name) != 0;
+    return true;
+}
+
 bool method_check_security(struct method *method, uint64_t authentication_type,
                            const char *thumbprint)
 {

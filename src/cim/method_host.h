@@ -15,6 +15,10 @@
 bool method_find_host(struct method *method, const char *parameter, const char *text, uint64_t port,
                       const char **out);
 
+/* method_is_other_host - whether a text names a paired host, and another one than `name`. False:
+ * answered. */
+bool method_is_other_host(struct method *method, const char *text, const char *name, bool *out);
+
 /*
  * method_check_security - what a client says of authentication between hosts, against what there
  * is: certificates. 0 says nothing, 1 is Kerberos (32770), 2 certificates; a thumbprint that is not

@@ -71,6 +71,15 @@ int method_create_relationship(struct cim_request *request, const struct cim_ins
 
 /* --- modify ----------------------------------------------------------------------------------- */
 
+/* At the target the service refuses whatever is asked for, and says where to ask. */
+static bool is_source(const json_t *relationship)
+{
+    enum { ROLE_PRIMARY = 1, ROLE_EXTENDING = 3 };
+    json_int_t role = json_integer_value(json_object_get(relationship, "role"));
+
+    return role == ROLE_PRIMARY || role == ROLE_EXTENDING;
+}
+
 /* What makes another relationship of it: to have that, it is ended and made anew. */
 static bool check_unchanged(struct method *method, const struct cim_instance *settings,
                             const struct method_vm *vm, const json_t *relationship)
@@ -110,7 +119,7 @@ static void modify(struct method *method, const struct method_vm *vm, int hop,
                             vm->name, hop);
         return;
     }
-    if (check_unchanged(method, settings, vm, relationship) &&
+    if ((!is_source(relationship) || check_unchanged(method, settings, vm, relationship)) &&
         method_settings_body(method, settings, &body)) {
         (void)method_ask_with(method, "PATCH", method_hop_path(method, vm, hop, ""), body);
     }

@@ -13,6 +13,14 @@
 #define DISK_ID_PREFIX "Microsoft:"
 #define DISK_CLASS "CIM_StorageAllocationSettingData"
 
+/* A text that says nothing is none. */
+static const char *given_text(const struct cim_instance *settings, const char *name)
+{
+    const char *text = cim_get_text(settings, name);
+
+    return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
 /* --- whose they are --------------------------------------------------------------------------- */
 
 static bool refuse_other_vm(struct method *method, const struct method_vm *vm, const char *property,
@@ -27,15 +35,15 @@ static bool refuse_other_vm(struct method *method, const struct method_vm *vm, c
 static bool check_vm(struct method *method, const struct method_vm *vm,
                      const struct cim_instance *settings, int *hop)
 {
-    const char *system = cim_get_text(settings, "VirtualSystemIdentifier");
-    const char *instance = cim_get_text(settings, "InstanceID");
+    const char *system = given_text(settings, "VirtualSystemIdentifier");
+    const char *instance = given_text(settings, "InstanceID");
     char id[UUID_TEXT_MAX];
     int read_hop = 0;
 
-    if (system != NULL && system[0] != '\0' && strcasecmp(system, vm->id) != 0) {
+    if (system != NULL && strcasecmp(system, vm->id) != 0) {
         return refuse_other_vm(method, vm, "VirtualSystemIdentifier", system);
     }
-    if (instance == NULL || instance[0] == '\0') {
+    if (instance == NULL) {
         return true;
     }
     if (!cim_hop_id_read(instance, id, &read_hop) || strcmp(id, vm->id) != 0) {
@@ -168,31 +176,41 @@ bool method_settings_body(struct method *method, const struct cim_instance *sett
 
 /* --- the other host --------------------------------------------------------------------------- */
 
+/* Settings that were read of one relationship and changed for another have the old host there
+ * still: often this one, which is paired with nobody. */
+static bool check_host_system(struct method *method, const char *system, const char *host)
+{
+    bool is_other = false;
+
+    if (!method_is_other_host(method, system, host, &is_other)) {
+        return false;
+    }
+    return !is_other || method_refuse(method, METHOD_INVALID_PARAMETER,
+                                      "RecoveryConnectionPoint is host '%s' and "
+                                      "RecoveryHostSystem '%.128s': they must be the same",
+                                      host, system);
+}
+
 bool method_settings_host(struct method *method, const struct cim_instance *settings,
                           const char **out)
 {
-    const char *const names[] = {"RecoveryConnectionPoint", "RecoveryHostSystem"};
-    const char *found = NULL;
+    const char *point = given_text(settings, "RecoveryConnectionPoint");
+    const char *system = given_text(settings, "RecoveryHostSystem");
+    const char *host = NULL;
     uint64_t port = 0;
 
-    (void)cim_get_number(settings, "RecoveryServerPortNumber", &port);
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        const char *text = cim_get_text(settings, names[i]);
-        const char *host = NULL;
-        if (text == NULL || text[0] == '\0') {
-            continue;
-        }
-        if (!method_find_host(method, names[i], text, port, &host)) {
-            return false;
-        }
-        if (found != NULL && strcmp(found, host) != 0) {
-            return method_refuse(method, METHOD_INVALID_PARAMETER,
-                                 "%s is host '%s' and %s host '%s': they must be the same",
-                                 names[0], found, names[i], host);
-        }
-        found = host;
+    if (point == NULL && system == NULL) {
+        return true;
     }
-    *out = found != NULL ? found : *out;
+    (void)cim_get_number(settings, "RecoveryServerPortNumber", &port);
+    if (!method_find_host(method, point != NULL ? "RecoveryConnectionPoint" : "RecoveryHostSystem",
+                          point != NULL ? point : system, port, &host)) {
+        return false;
+    }
+    if (point != NULL && system != NULL && !check_host_system(method, system, host)) {
+        return false;
+    }
+    *out = host;
     return true;
 }
 

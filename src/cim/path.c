@@ -202,7 +202,7 @@ struct pair {
     const struct cim_path *b;
 };
 
-#define PAIRS_MAX (CIM_KEYS_MAX * CIM_NEST_MAX)
+#define PAIRS_MAX ((size_t)CIM_KEYS_MAX * CIM_NEST_MAX)
 
 struct comparison {
     struct arena arena;

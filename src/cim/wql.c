@@ -127,8 +127,11 @@ static int check_compare(const struct cim_class *class, const struct cim_propert
     }
     if ((allowed & BIT(step->compare)) == 0) {
         return fail(err, ERR_USAGE, 0, "%s.%s is %s%s, which cannot be compared with %s",
-                    class->name, property->name, property->is_array ? "an array of " : "a ",
-                    property->embedded_class != NULL ? "an embedded instance"
+                    class->name, property->name,
+                    property->is_array                 ? "an array of "
+                    : property->embedded_class != NULL ? "an "
+                                                       : "a ",
+                    property->embedded_class != NULL ? "embedded instance"
                                                      : cim_type_name(property->type),
                     compare_name(step->compare));
     }

@@ -5,6 +5,7 @@
  * 5.2.5 (naming and location elements).
  */
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -247,7 +248,7 @@ int cim_xml_read_namespace(struct arena *arena, const struct xml_element *elemen
 {
     size_t bytes = 0;
 
-    if (!xml_is(element, NULL, "LOCALNAMESPACEPATH")) {
+    if (element == NULL || !xml_is(element, NULL, "LOCALNAMESPACEPATH")) {
         return refuse_element(element, "LOCALNAMESPACEPATH", err);
     }
     if (measure_namespace(element, &bytes, err) != 0) {
@@ -258,17 +259,16 @@ int cim_xml_read_namespace(struct arena *arena, const struct xml_element *elemen
 
     for (const struct xml_element *part = element->first; joined != NULL && part != NULL;
          part = part->next) {
-        const char *name = xml_attribute(part, NULL, "NAME");
-        size_t name_bytes = strlen(name);
+        int printed = snprintf(joined + used, bytes - used, "%s%s",
+                               xml_attribute(part, NULL, "NAME"), part->next == NULL ? "" : "/");
 
-        memcpy(joined + used, name, name_bytes);
-        used += name_bytes;
-        joined[used++] = part->next == NULL ? '\0' : '/';
+        assert(printed > 0 && (size_t)printed < bytes - used); /* as it was measured */
+        used += (size_t)printed;
     }
     if (arena_done(arena, err) != 0) {
         return -1;
     }
-    assert(used == bytes);
+    assert(used + 1 == bytes);
     *out = joined;
     return 0;
 }
@@ -454,7 +454,7 @@ static int read_instance_name(struct path_reader *reader, const struct xml_eleme
 static int read_name(struct path_reader *reader, const struct xml_element *element, bool is_class,
                      struct cim_path *path, uint32_t depth)
 {
-    if (!xml_is(element, NULL, is_class ? "CLASSNAME" : "INSTANCENAME")) {
+    if (element == NULL || !xml_is(element, NULL, is_class ? "CLASSNAME" : "INSTANCENAME")) {
         return refuse_element(element, is_class ? "CLASSNAME" : "INSTANCENAME", reader->err);
     }
     return is_class ? need_attribute(element, "NAME", &path->class_name, reader->err)
@@ -464,18 +464,25 @@ static int read_name(struct path_reader *reader, const struct xml_element *eleme
 static int read_namespace_path(struct path_reader *reader, const struct xml_element *element,
                                struct cim_path *path)
 {
-    if (!xml_is(element, NULL, "NAMESPACEPATH")) {
+    if (element == NULL || !xml_is(element, NULL, "NAMESPACEPATH")) {
         return refuse_element(element, "NAMESPACEPATH", reader->err);
     }
-    if (!xml_is(element->first, NULL, "HOST")) {
-        return refuse_element(element->first, "HOST", reader->err);
+    const struct xml_element *host = element->first;
+
+    if (host == NULL || !xml_is(host, NULL, "HOST")) {
+        return refuse_element(host, "HOST", reader->err);
     }
-    path->host = xml_text(reader->arena, element->first);
+    path->host = xml_text(reader->arena, host);
     if (path->host == NULL) {
         return arena_done(reader->arena, reader->err);
     }
-    return cim_xml_read_namespace(reader->arena, element->first->next, &path->namespace_name,
-                                  reader->err);
+    return cim_xml_read_namespace(reader->arena, host->next, &path->namespace_name, reader->err);
+}
+
+/* What stands behind where the path is: the name. Only if that was read is there a `first`. */
+static const struct xml_element *behind(const struct xml_element *first)
+{
+    return first == NULL ? NULL : first->next;
 }
 
 static int read_one(struct path_reader *reader, struct pending pending)
@@ -489,12 +496,12 @@ static int read_one(struct path_reader *reader, struct pending pending)
     if (xml_is(element, NULL, "INSTANCEPATH") || xml_is(element, NULL, "CLASSPATH")) {
         return read_namespace_path(reader, first, path) != 0
                    ? -1
-                   : read_name(reader, first->next, is_class, path, pending.depth);
+                   : read_name(reader, behind(first), is_class, path, pending.depth);
     }
     if (xml_is(element, NULL, "LOCALINSTANCEPATH") || xml_is(element, NULL, "LOCALCLASSPATH")) {
         return cim_xml_read_namespace(reader->arena, first, &path->namespace_name, reader->err) != 0
                    ? -1
-                   : read_name(reader, first->next, is_class, path, pending.depth);
+                   : read_name(reader, behind(first), is_class, path, pending.depth);
     }
     return read_name(reader, element, is_class, path, pending.depth);
 }

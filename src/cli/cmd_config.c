@@ -202,6 +202,24 @@ static json_t *json_replication(const struct config *config)
                               json_string(minute_text(config->monitoring_start_minute, minute))));
 }
 
+static json_t *json_gateway(const struct config *config)
+{
+    const struct config_gateway *gateway = &config->gateway;
+    json_t *all = json_object();
+
+    return whole(all, json_out_put(all, "wsman", text_or_null(gateway->wsman)) &&
+                          json_out_put(all, "wsman_tls", text_or_null(gateway->wsman_tls)) &&
+                          json_out_put(all, "cimxml", text_or_null(gateway->cimxml)) &&
+                          json_out_put(all, "cimxml_tls", text_or_null(gateway->cimxml_tls)) &&
+                          json_out_put(all, "certificate", text_or_null(gateway->certificate)) &&
+                          json_out_put(all, "key", text_or_null(gateway->key)) &&
+                          json_out_put(all, "users", json_out_text(gateway->users)) &&
+                          json_out_put(all, "audit_log", text_or_null(gateway->audit_log)) &&
+                          json_out_put(all, "user", text_or_null(gateway->user)) &&
+                          json_out_put(all, "plain_beyond_loopback",
+                                       json_boolean(gateway->may_plain_beyond_loopback)));
+}
+
 static json_t *json_disk(const struct config_disk *disk)
 {
     json_t *object = json_object();
@@ -317,6 +335,21 @@ static void show_replication(const struct config *config)
     (void)printf("monitoring-start = %s\n", minute_text(config->monitoring_start_minute, minute));
 }
 
+static void show_gateway(const struct config_gateway *gateway)
+{
+    /* An empty address is said: there is one otherwise. */
+    (void)printf("\n[gateway]\nwsman = %s\n", gateway->wsman);
+    show_if_set("wsman-tls", gateway->wsman_tls);
+    (void)printf("cimxml = %s\n", gateway->cimxml);
+    show_if_set("cimxml-tls", gateway->cimxml_tls);
+    show_if_set("certificate", gateway->certificate);
+    show_if_set("key", gateway->key);
+    (void)printf("users = %s\n", gateway->users);
+    show_if_set("audit-log", gateway->audit_log);
+    show_if_set("user", gateway->user);
+    (void)printf("plain-beyond-loopback = %s\n", gateway->may_plain_beyond_loopback ? "yes" : "no");
+}
+
 static void show_vm(const struct config_vm *vm)
 {
     char id[UUID_TEXT_MAX];
@@ -340,6 +373,7 @@ static void show_tell(const struct config_args *args, const struct config *confi
         bool is_complete = json_out_put(object, "host", json_host(config)) &&
                            json_out_put(object, "control", json_control(config)) &&
                            json_out_put(object, "replication", json_replication(config)) &&
+                           json_out_put(object, "gateway", json_gateway(config)) &&
                            json_out_put(object, "vms", json_vms(config));
         print_json("config", whole(object, is_complete));
         return;
@@ -352,6 +386,7 @@ static void show_tell(const struct config_args *args, const struct config *confi
     show_names("operators", &config->operators);
     show_names("viewers", &config->viewers);
     show_replication(config);
+    show_gateway(&config->gateway);
     for (uint32_t i = 0; i < config->vm_count; i++) {
         show_vm(&config->vms[i]);
     }

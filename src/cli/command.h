@@ -45,6 +45,7 @@ extern const struct command cmd_host;
 extern const struct command cmd_auth;
 extern const struct command cmd_stats;
 extern const struct command cmd_events;
+extern const struct command cmd_gateway;
 extern const struct command cmd_state;
 extern const struct command cmd_cim;
 

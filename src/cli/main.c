@@ -31,9 +31,9 @@ static const struct command cmd_version = {
 };
 
 static const struct command *const commands[] = {
-    &cmd_sync,   &cmd_serve, &cmd_replica, &cmd_recover,      &cmd_config, &cmd_status,
-    &cmd_vm,     &cmd_host,  &cmd_auth,    &cmd_relationship, &cmd_resync, &cmd_job,
-    &cmd_events, &cmd_stats, &cmd_state,   &cmd_cim,          &cmd_help,   &cmd_version};
+    &cmd_sync,  &cmd_serve,   &cmd_replica,      &cmd_recover, &cmd_config, &cmd_status, &cmd_vm,
+    &cmd_host,  &cmd_auth,    &cmd_relationship, &cmd_resync,  &cmd_job,    &cmd_events, &cmd_stats,
+    &cmd_state, &cmd_gateway, &cmd_cim,          &cmd_help,    &cmd_version};
 
 static const struct command *find_command(const char *name, struct error *err)
 {
@@ -64,10 +64,10 @@ static int run_help(int argc, char **argv)
         return print_list();
     }
     const struct command *command = find_command(argv[1], &err);
-    if (command != NULL && argc > 2 && command->verb_count > 0) {
+    for (int i = 2; command != NULL && i < argc && command->verb_count > 0; i++) {
         char before[64];
         (void)snprintf(before, sizeof before, "%s ", command->name);
-        command = command_find(command->verbs, command->verb_count, before, argv[2], &err);
+        command = command_find(command->verbs, command->verb_count, before, argv[i], &err);
     }
     if (command == NULL) {
         return command_fail(&err, false);

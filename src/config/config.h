@@ -7,6 +7,8 @@
  *   [control]     socket, administrators, operators, viewers (user names, or @group)
  *   [replication] listen, advertise, max-jobs, retry-first, rate, rate-per-session,
  *                 monitoring-interval, monitoring-start
+ *   [gateway]     wsman, wsman-tls, cimxml, cimxml-tls, certificate, key, users, audit-log, user,
+ *                 plain-beyond-loopback
  *   [vm NAME]     uuid, disk.NAME = PATH, format.NAME = raw|qcow2|...
  */
 #ifndef RESILVER_CONFIG_CONFIG_H
@@ -42,6 +44,20 @@ struct config_names {
     char names[CONFIG_NAMES_MAX][USER_TEXT_MAX]; /* "alice", "@backup" */
 };
 
+/* The management interface, which resilver-gateway reads. */
+struct config_gateway {
+    char wsman[HOST_TEXT_MAX + 8];     /* default: 127.0.0.1:5985; "": none, as of the next three */
+    char wsman_tls[HOST_TEXT_MAX + 8]; /* default: none */
+    char cimxml[HOST_TEXT_MAX + 8];    /* default: 127.0.0.1:5988 */
+    char cimxml_tls[HOST_TEXT_MAX + 8]; /* default: none */
+    char certificate[PATH_TEXT_MAX];    /* PEM; "": none */
+    char key[PATH_TEXT_MAX];
+    char users[PATH_TEXT_MAX];     /* default: USERS_PATH_DEFAULT */
+    char audit_log[PATH_TEXT_MAX]; /* "": to the log alone */
+    char user[USER_TEXT_MAX];      /* to change to when it is started as root; "": stay */
+    bool may_plain_beyond_loopback;
+};
+
 struct config {
     char host_name[HOST_NAME_MAX_BYTES];       /* default: the machine's */
     char state_directory[PATH_TEXT_MAX];       /* default: /var/lib/resilver */
@@ -59,6 +75,7 @@ struct config {
     uint64_t session_rate_bytes_per_s;
     uint32_t monitoring_interval_s;
     uint32_t monitoring_start_minute; /* minutes since local midnight; 540 */
+    struct config_gateway gateway;
     uint32_t vm_count;
     struct config_vm *vms; /* owned */
 };

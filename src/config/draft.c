@@ -168,7 +168,7 @@ static int fail_section(const struct draft *draft, const char *name, struct erro
     }
     return fail(err, ERR_USAGE, 0,
                 "%.255s:%u: [%.64s] is no known section; there are [host], [control], "
-                "[replication] and [vm NAME]",
+                "[replication], [gateway] and [vm NAME]",
                 file_of(draft, &at), at.line, name);
 }
 
@@ -461,6 +461,9 @@ int draft_finish(struct draft *draft, struct config **out, struct error *err)
     if (draft->config->host_name[0] == '\0') {
         return fail(err, ERR_USAGE, 0,
                     "this machine's name cannot be used; give it one with name = in [host]");
+    }
+    if (keys_check_gateway(&draft->config->gateway, err) < 0) {
+        return -1;
     }
     fill_advertise(draft->config);
     /* The notes go with the draft; the count says how many there are. */

@@ -127,6 +127,16 @@ static const struct config_key keys[] = {
     {"replication", "monitoring-start", take_monitoring_start},
 };
 
+/* Of all sections; NULL after the last. */
+static const struct config_key *key_at(size_t index)
+{
+    if (index < ARRAY_COUNT(keys)) {
+        return &keys[index];
+    }
+    index -= ARRAY_COUNT(keys);
+    return index < keys_gateway_count ? &keys_gateway[index] : NULL;
+}
+
 int keys_defaults(struct config *config, struct error *err)
 {
     char name[HOST_NAME_MAX_BYTES] = "";
@@ -139,6 +149,7 @@ int keys_defaults(struct config *config, struct error *err)
         .monitoring_interval_s = MONITORING_INTERVAL_DEFAULT_S,
         .monitoring_start_minute = MONITORING_START_DEFAULT,
     };
+    keys_gateway_defaults(&config->gateway);
     /* Where it cuts the name it need not end it. */
     if (gethostname(name, sizeof name - 1) < 0) {
         return fail(err, ERR_IO, errno, "this machine's name cannot be had");
@@ -152,24 +163,28 @@ int keys_defaults(struct config *config, struct error *err)
 
 const struct config_key *keys_find(const char *section, const char *name, const char **out_nearest)
 {
+    const struct config_key *key = NULL;
+
     *out_nearest = NULL;
-    for (size_t i = 0; i < ARRAY_COUNT(keys); i++) {
-        if (strcmp(keys[i].section, section) != 0) {
+    for (size_t i = 0; (key = key_at(i)) != NULL; i++) {
+        if (strcmp(key->section, section) != 0) {
             continue;
         }
-        if (strcmp(keys[i].name, name) == 0) {
-            return &keys[i];
+        if (strcmp(key->name, name) == 0) {
+            return key;
         }
-        *out_nearest = nearest_pick(name, *out_nearest, keys[i].name);
+        *out_nearest = nearest_pick(name, *out_nearest, key->name);
     }
     return NULL;
 }
 
 const char *keys_elsewhere(const char *name)
 {
-    for (size_t i = 0; i < ARRAY_COUNT(keys); i++) {
-        if (strcmp(keys[i].name, name) == 0) {
-            return keys[i].section;
+    const struct config_key *key = NULL;
+
+    for (size_t i = 0; (key = key_at(i)) != NULL; i++) {
+        if (strcmp(key->name, name) == 0) {
+            return key->section;
         }
     }
     return NULL;
@@ -177,12 +192,14 @@ const char *keys_elsewhere(const char *name)
 
 const char *keys_section(const char *name, const char **out_nearest)
 {
+    const struct config_key *key = NULL;
+
     *out_nearest = nearest_pick(name, NULL, "vm");
-    for (size_t i = 0; i < ARRAY_COUNT(keys); i++) {
-        if (strcmp(keys[i].section, name) == 0) {
-            return keys[i].section;
+    for (size_t i = 0; (key = key_at(i)) != NULL; i++) {
+        if (strcmp(key->section, name) == 0) {
+            return key->section;
         }
-        *out_nearest = nearest_pick(name, *out_nearest, keys[i].section);
+        *out_nearest = nearest_pick(name, *out_nearest, key->section);
     }
     return NULL;
 }

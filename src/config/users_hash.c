@@ -69,12 +69,13 @@ static int check_password(const char *password, struct error *err)
 
 int users_hash(const char *password, char out[USER_HASH_MAX], struct error *err)
 {
-    CLEANUP(free_data) struct crypt_data *data = calloc(1, sizeof *data);
+    CLEANUP(free_data) struct crypt_data *data = NULL;
     char setting[CRYPT_GENSALT_OUTPUT_SIZE];
 
     if (check_password(password, err) < 0) {
         return -1;
     }
+    data = calloc(1, sizeof *data);
     if (data == NULL) {
         return fail(err, ERR_LIMIT, ENOMEM, "out of memory for a password's hash");
     }

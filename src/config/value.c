@@ -100,6 +100,23 @@ int value_group(const char *value, char out[USER_TEXT_MAX], struct error *err)
     return take_user(value, strlen(value), out, err);
 }
 
+int value_user(const char *value, char out[USER_TEXT_MAX], struct error *err)
+{
+    if (value[0] == '@') {
+        return fail(err, ERR_USAGE, 0, "'%s' is a group; a user's name stands here", value);
+    }
+    return take_user(value, strlen(value), out, err);
+}
+
+int value_flag(const char *value, bool *out, struct error *err)
+{
+    if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0) {
+        return fail(err, ERR_USAGE, 0, "'%s' is neither yes nor no", value);
+    }
+    *out = value[0] == 'y';
+    return 0;
+}
+
 int value_names(const char *value, struct config_names *out, struct error *err)
 {
     struct config_names names = {0};

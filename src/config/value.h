@@ -22,6 +22,12 @@ MUST_CHECK int value_socket(const char *value, char out[PATH_TEXT_MAX], struct e
 MUST_CHECK int value_address(const char *value, bool needs_host, char out[HOST_TEXT_MAX + 8],
                              struct error *err);
 
+/* "yes" or "no" */
+MUST_CHECK int value_flag(const char *value, bool *out, struct error *err);
+
+/* a login name, for the process to become */
+MUST_CHECK int value_user(const char *value, char out[USER_TEXT_MAX], struct error *err);
+
 MUST_CHECK int value_group(const char *value, char out[USER_TEXT_MAX], struct error *err);
 
 /* "alice @backup bob", with blanks or commas between them; nothing: nobody */

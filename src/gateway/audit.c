@@ -87,6 +87,15 @@ int audit_reopen(struct audit *audit, struct error *err)
     return 0;
 }
 
+int audit_give(const struct audit *audit, uid_t user, gid_t group, struct error *err)
+{
+    if (audit->fd >= 0 && fchown(audit->fd, user, group) < 0) {
+        return fail(err, ERR_IO, errno, "cannot give the audit log '%.512s' to its user",
+                    audit->path);
+    }
+    return 0;
+}
+
 void audit_close(struct audit *audit)
 {
     if (audit == NULL) {

@@ -8,6 +8,8 @@
 #ifndef RESILVER_GATEWAY_AUDIT_H
 #define RESILVER_GATEWAY_AUDIT_H
 
+#include <sys/types.h>
+
 #include "base/env.h"
 #include "base/error.h"
 
@@ -21,6 +23,10 @@ void audit_close(struct audit *audit);
 /* audit_reopen - after the file was renamed: from now on into a new one. On failure the old one
  * stays. */
 MUST_CHECK int audit_reopen(struct audit *audit, struct error *err);
+
+/* audit_give - the file is somebody's from now on: whoever the process will be, who opens it anew.
+ */
+MUST_CHECK int audit_give(const struct audit *audit, uid_t user, gid_t group, struct error *err);
 
 struct audit_entry {
     const char *protocol; /* "wsman", "cimxml" */

@@ -96,13 +96,27 @@ static int start_threads(struct http *http, struct error *err)
     return refused == 0 ? 0 : fail(err, ERR_LIMIT, refused, "cannot start the listeners' threads");
 }
 
-static int start_listeners(struct http *http, const struct http_config *config, struct error *err)
+static int bind_listeners(struct http *http, const struct http_config *config, struct error *err)
 {
     for (uint32_t i = 0; i < config->listener_count; i++) {
         struct listener *listener = &http->listeners[http->listener_count++];
         listener->http = http;
         if (http_listen(listener, &config->listeners[i], config->may_plain_beyond_loopback, err) <
             0) {
+            return -1;
+        }
+    }
+    if (config->bound != NULL && config->bound(config->context, err) < 0) {
+        return -1;
+    }
+    http->auth = *config->auth;
+    return 0;
+}
+
+static int serve(struct http *http, struct error *err)
+{
+    for (uint32_t i = 0; i < http->listener_count; i++) {
+        if (http_serve(&http->listeners[i], err) < 0) {
             return -1;
         }
     }
@@ -136,7 +150,6 @@ int http_start(const struct http_config *config, struct http **out, struct error
         return fail(err, ERR_LIMIT, ENOMEM, "out of memory for the listeners");
     }
     http->env = config->env;
-    http->auth = config->auth;
     http->audit = config->audit;
     for (uint32_t i = 0; i < HTTP_LISTENERS_MAX; i++) {
         http->listeners[i].fd = -1;
@@ -145,8 +158,8 @@ int http_start(const struct http_config *config, struct http **out, struct error
         free(http);
         return -1;
     }
-    if (fill(http, config, err) < 0 || start_threads(http, err) < 0 ||
-        start_listeners(http, config, err) < 0) {
+    if (fill(http, config, err) < 0 || bind_listeners(http, config, err) < 0 ||
+        start_threads(http, err) < 0 || serve(http, err) < 0) {
         http_stop(http, 0);
         http_free(http);
         return -1;

@@ -83,14 +83,18 @@ struct auth;
 struct audit;
 
 struct http_config {
-    const struct env *env; /* borrowed, as all here */
-    struct auth *auth;
+    const struct env *env;    /* borrowed, as all here */
+    struct auth *const *auth; /* of the pointer to it: it is looked at after `bound` was called */
     struct audit *audit;
     const struct http_listener *listeners;
     uint32_t listener_count;
     const char *certificate_path; /* PEM; NULL: no TLS listener */
     const char *key_path;
-    const char *control_socket;     /* NULL: the default */
+    const char *control_socket; /* NULL: the default */
+    /* Called when every address is bound and every file read, before the first thread is made: to
+     * give up privileges. NULL: nothing is done. */
+    int (*bound)(void *context, struct error *err);
+    void *context;
     bool may_plain_beyond_loopback; /* passwords in clear text over a network: somebody said so */
 };
 

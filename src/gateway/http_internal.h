@@ -201,10 +201,13 @@ void *http_worker(void *context);
 
 /* --- listeners (http_listen.c) --------------------------------------------------------------- */
 
-/* http_listen - fill the listener (its `http` is set) and let it serve. Errors: ERR_IO, ERR_USAGE,
- * ERR_LIMIT; then what is there of it is for http_free(). */
+/* http_listen - fill the listener (its `http` is set) and take its address. Errors: ERR_IO,
+ * ERR_USAGE; then what is there of it is for http_free(). */
 MUST_CHECK int http_listen(struct listener *listener, const struct http_listener *from,
                            bool may_plain, struct error *err);
+
+/* http_serve - let it answer, from a thread of its own. Errors: ERR_LIMIT. */
+MUST_CHECK int http_serve(struct listener *listener, struct error *err);
 
 /* http_deafen - no new connections. */
 void http_deafen(struct listener *listener);

@@ -179,7 +179,7 @@ static struct MHD_Daemon *start(struct listener *listener)
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     const struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)PRIORITIES},
-        {MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t)http_tls_retrieve, NULL},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)http_tls_retrieve},
         {MHD_OPTION_END, 0, NULL},
     };
     const struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
@@ -204,12 +204,14 @@ int http_listen(struct listener *listener, const struct http_listener *from, boo
     listener->is_tls = from->is_tls;
     /* A plain one beyond loopback is there only because somebody said that it may. */
     listener->may_basic = true;
-    if (open_socket(listener, from, may_plain, err) < 0) {
-        return -1;
-    }
+    return open_socket(listener, from, may_plain, err);
+}
+
+int http_serve(struct listener *listener, struct error *err)
+{
     listener->daemon = start(listener);
     if (listener->daemon == NULL) {
-        return fail(err, ERR_LIMIT, errno, "the server for '%s' does not start", from->address);
+        return fail(err, ERR_LIMIT, errno, "the server for port %u does not start", listener->port);
     }
     return 0;
 }

@@ -2,10 +2,11 @@
 /*
  * subscriptions.c - one thread watches the service and fills the queues; requests empty them.
  *
- * 1. The lock guards the list and every queue. Nothing slow is done under it: the service is
- *    watched, and `changed` called, without it.
- * 2. An object is shared by all queues that it is in (jansson counts references atomically), so
- *    that 256 subscriptions hold a large job once. Therefore nobody changes one.
+ * 1. The lock guards the list and every queue, and the references of every object in a queue. The
+ *    service is watched, and `changed` called, without it.
+ * 2. An object is shared by all queues that it is in, so that 256 subscriptions hold a large job
+ *    once. Nobody else ever has it: what comes in is a copy, and what goes out is one, too, unless
+ *    no other queue has it. (jansson may count references atomically, but looks at them otherwise.)
  * 3. A queue that is full loses its oldest change, and counts it.
  *
  * What changes while the service is not there is not seen: whoever takes changes looks at the whole
@@ -24,10 +25,6 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "client/client.h"
-
-#if !defined(JSON_HAVE_ATOMIC_BUILTINS) || !JSON_HAVE_ATOMIC_BUILTINS
-#error "jansson must count references atomically: threads share objects (invariant 2)"
-#endif
 
 #define KIND_MAX 16
 
@@ -86,18 +83,22 @@ static struct change take_locked(struct subscription *subscription)
     return change;
 }
 
-static void put_locked(struct subscription *subscription, const char *kind, const json_t *object)
+static void lose_locked(struct subscription *subscription)
+{
+    subscription->lost += subscription->lost < UINT32_MAX;
+}
+
+static void put_locked(struct subscription *subscription, const char *kind, json_t *object)
 {
     if (subscription->count == CONTEXT_EVENTS_MAX) {
         json_decref(take_locked(subscription).object);
-        subscription->lost += subscription->lost < UINT32_MAX;
+        lose_locked(subscription);
     }
     assert(subscription->count < CONTEXT_EVENTS_MAX);
     const uint32_t last = (subscription->first + subscription->count) % CONTEXT_EVENTS_MAX;
     struct change *change = &subscription->ring[last];
     (void)snprintf(change->kind, sizeof change->kind, "%s", kind);
-    /* The visitor's object is const because it is lent; a reference of our own is allowed. */
-    change->object = json_incref((json_t *)(uintptr_t)object);
+    change->object = json_incref(object);
     subscription->count++;
 }
 
@@ -115,18 +116,34 @@ static bool may_see(const struct cim_caller *caller, const json_t *object)
     return cim_caller_role(caller, text_of(vm, "id"), text_of(vm, "name")) >= CIM_ROLE_VIEWER;
 }
 
-/* Into the queue of everybody who may see it. True: there was one. */
-static bool put_all(struct subscriptions *subscriptions, const char *kind, const json_t *object)
+/* Into the queue of everybody who may see it; without memory for a copy it is lost to them. True:
+ * there was one. */
+static bool put_all_locked(struct subscriptions *subscriptions, const char *kind,
+                           const json_t *object)
 {
+    json_t *copy = NULL;
     bool is_put = false;
 
-    lock(subscriptions);
     for (struct subscription *at = subscriptions->all; at != NULL; at = at->following) {
-        if (may_see(&at->caller, object)) {
-            put_locked(at, kind, object);
-            is_put = true;
+        if (!may_see(&at->caller, object)) {
+            continue;
         }
+        copy = copy != NULL ? copy : json_deep_copy(object);
+        if (copy != NULL) {
+            put_locked(at, kind, copy);
+        } else {
+            lose_locked(at);
+        }
+        is_put = true;
     }
+    json_decref(copy);
+    return is_put;
+}
+
+static bool put_all(struct subscriptions *subscriptions, const char *kind, const json_t *object)
+{
+    lock(subscriptions);
+    bool is_put = put_all_locked(subscriptions, kind, object);
     unlock(subscriptions);
     return is_put;
 }
@@ -169,29 +186,44 @@ void subscription_free(struct subscription *subscription)
     struct subscriptions *subscriptions = subscription->of;
     lock(subscriptions);
     remove_locked(subscriptions, subscription);
-    unlock(subscriptions);
-    while (subscription->count > 0) { /* nobody else knows it any more */
+    while (subscription->count > 0) {
         json_decref(take_locked(subscription).object);
     }
+    unlock(subscriptions);
     free(subscription);
+}
+
+/* One that nobody else has (invariant 2), for one reference. NULL: no memory. */
+static json_t *own_locked(json_t *object)
+{
+    if (object->refcount == 1) {
+        return object;
+    }
+    json_t *copy = json_deep_copy(object);
+    json_decref(object);
+    return copy;
 }
 
 bool subscription_take(struct subscription *subscription, char kind[16], json_t **object,
                        uint32_t *lost)
 {
-    bool has_one = false;
+    json_t *own = NULL;
 
     lock(subscription->of);
-    if (subscription->count > 0) {
+    while (own == NULL && subscription->count > 0) {
         struct change change = take_locked(subscription);
+        own = own_locked(change.object);
+        if (own == NULL) {
+            lose_locked(subscription);
+            continue;
+        }
         memcpy(kind, change.kind, KIND_MAX);
-        *object = change.object;
+        *object = own;
         *lost = subscription->lost;
         subscription->lost = 0;
-        has_one = true;
     }
     unlock(subscription->of);
-    return has_one;
+    return own != NULL;
 }
 
 /* --- the watching thread ---------------------------------------------------------------------- */

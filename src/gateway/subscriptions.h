@@ -30,9 +30,8 @@ MUST_CHECK int subscriptions_add(struct subscriptions *subscriptions,
 void subscription_free(struct subscription *subscription);
 
 /*
- * subscription_take - the next change: its kind ("job", "relationship") and object, a reference of
- * the caller's (json_decref); it is shared with other subscriptions and not to be changed. False:
- * none waits. *lost: how many were dropped before it because nobody took them.
+ * subscription_take - the next change: its kind ("job", "relationship") and object, owned by the
+ * caller. False: none waits. *lost: how many were dropped before it because nobody took them.
  */
 bool subscription_take(struct subscription *subscription, char kind[16], json_t **object,
                        uint32_t *lost);

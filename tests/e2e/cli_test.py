@@ -257,6 +257,24 @@ class SameOptions(lib.Case):
                 self.assertEqual({word.strip("-=") for word in words}, self.options_of(*command))
                 self.assertEqual(len(words), len(set(words)))
 
+    def test_the_gateways_users_have_the_same_options_everywhere(self):
+        """One word more than the others: resilver gateway user VERB."""
+        lib.need_tool("bash")
+        found = set()
+        for verb in ("list", "add", "remove"):
+            options = self.options_of("gateway", "user", verb)
+            words = self.complete("gateway", "user", verb, "--").split()
+            self.assertEqual({word.strip("-=") for word in words}, options)
+            found |= options
+        path = os.path.join(TREE, "docs", "man", "resilver-gateway-user.1")
+        with open(path, encoding="utf-8") as file:
+            named = re.findall(r"^\.It (?:Fl \w , )?(?:Fl )?-([a-z-]+)", file.read(), re.M)
+        self.assertEqual(set(named), found)
+        self.assertEqual(self.complete("gateway", ""), "user --help")
+        self.assertEqual(self.complete("gateway", "user", "").split(),
+                         ["list", "add", "remove", "--help"])
+        self.assertEqual(self.complete("gateway", "user", "add", "--role", "=", "v"), "viewer")
+
     def test_completion_runs_nothing_that_is_in_a_name(self):
         """Names of VMs and hosts come from other hosts."""
         lib.need_tool("bash")

@@ -20,6 +20,11 @@ administrators = @wheel, alice
 listen = [::]:8490
 rate = 1.5M
 monitoring-start = 23:59
+[gateway]
+cimxml =
+cimxml-tls = [::]:5989
+certificate = /etc/c.pem
+key = /etc/k.pem
 [vm web 1]
 uuid = 6F1C2A9E-73A5-4e0f-9d5f-0c4b8f6a2d11
 disk.vda = /srv/vm/web 1.qcow2
@@ -72,7 +77,7 @@ class Config(lib.Case):
         path = self.write(GOOD, DROP_IN + "disk.vda = /other\n")
         result = self.config("check", path, code=USAGE)
         self.assertIn("%s.d/10-more.conf:6: disk.vda: " % path, result.err)
-        self.assertIn("%s:13" % path, result.err)
+        self.assertIn("%s:18" % path, result.err)
 
     def test_what_cannot_be_believed_is_refused(self):
         path = self.write(GOOD)
@@ -95,6 +100,10 @@ class Config(lib.Case):
                             "retry_first_s": 60, "rate_bytes_per_s": 1572864,
                             "session_rate_bytes_per_s": 0, "monitoring_interval_s": 43200,
                             "monitoring_start": "23:59"},
+            "gateway": {"wsman": "127.0.0.1:5985", "wsman_tls": None, "cimxml": None,
+                        "cimxml_tls": "[::]:5989", "certificate": "/etc/c.pem",
+                        "key": "/etc/k.pem", "users": "/etc/resilver/gateway.users",
+                        "audit_log": None, "user": None, "plain_beyond_loopback": False},
             "vms": [{"id": "6f1c2a9e-73a5-4e0f-9d5f-0c4b8f6a2d11", "name": "web 1",
                      "disks": [{"name": "vda", "path": "/srv/vm/web 1.qcow2", "format": "qcow2"},
                                {"name": "vdb", "path": "nbd+unix:///b?socket=/run/b",

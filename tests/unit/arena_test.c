@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-
 static bool is_zero(const unsigned char *bytes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {

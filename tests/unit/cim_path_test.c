@@ -44,7 +44,7 @@ static void paths_are_read_and_printed_in_every_form(void **state)
          "//./root/virtualization/v2:A.K=\"v\""},
         {"//host:5989/interop:A.K=\"v\"", "host:5989", "interop", "A", NULL},
         {"//[fe80::1]:5989/interop:A.K=\"v\"", "[fe80::1]:5989", "interop", "A", NULL},
-        {"/root/interop:A.K=\"v\"", "", "/root/interop", "A", "root/interop:A.K=\"v\""},
+        {"/ROOT/interop:A.K=\"v\"", "", "/ROOT/interop", "A", "ROOT/interop:A.K=\"v\""},
         {"A.K=\"v\",L=\"w\"", "", "", "A", NULL},
         {" A . K = \"v\" , L = 7 \n", "", "", "A", "A.K=\"v\",L=7"},
         {"A.K='it is \"so\"'", "", "", "A", "A.K=\"it is \\\"so\\\"\""},
@@ -495,7 +495,7 @@ static void paths_are_equal_by_what_they_name(void **state)
     expect_equal(arena, "root/interop:A.K=\"v\"", "root/virtualization/v2:A.K=\"v\"", false);
     expect_equal(arena, "root/interop:A.K=\"v\"", "root/cimv2:A.K=\"v\"", false);
     expect_equal(arena, "root/cimv2:A.K=\"v\"", "ROOT/cimv2:A.K=\"v\"", true);
-    expect_equal(arena, "/root/cimv2/:A.K=\"v\"", "ROOT\\cimv2:A.K=\"v\"", true);
+    expect_equal(arena, "/Root/cimv2/:A.K=\"v\"", "ROOT\\cimv2:A.K=\"v\"", true);
     expect_equal(arena, "root/cimv2:A.K=\"v\"", "root/cimv22:A.K=\"v\"", false);
     expect_equal(arena, "root/interop:A.K=\"v\"", "root/interop/x:A.K=\"v\"", false);
     expect_equal(arena, "A.CreationClassName=\"a\"", "A.CreationClassName=\"A\"", true);

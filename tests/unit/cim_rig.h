@@ -6,10 +6,9 @@
 #ifndef RESILVER_TESTS_CIM_RIG_H
 #define RESILVER_TESTS_CIM_RIG_H
 
-#include "stub_service.h"
-
 #include "base/limits.h"
 #include "cim/provider.h"
+#include "stub_service.h"
 
 /* --- what the service knows --------------------------------------------------------------------
  */

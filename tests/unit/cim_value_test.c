@@ -266,6 +266,84 @@ static void no_memory_is_a_limit_and_no_usage(void **state)
     arena_free(&small);
 }
 
+/* The least and the greatest of each type, and what lies just beyond; NULL: nothing does. */
+struct limit {
+    const char *low;
+    const char *high;
+    const char *below;
+    const char *above;
+};
+
+static const struct limit limits[] = {
+    [CIM_BOOLEAN] = {"FALSE", "TRUE", "-1", "2"},
+    [CIM_UINT8] = {"0", "255", "-1", "256"},
+    [CIM_UINT16] = {"0", "65535", "-1", "65536"},
+    [CIM_UINT32] = {"0", "4294967295", "-1", "4294967296"},
+    [CIM_UINT64] = {"0", "18446744073709551615", "-1", "18446744073709551616"},
+    [CIM_SINT8] = {"-128", "127", "-129", "128"},
+    [CIM_SINT16] = {"-32768", "32767", "-32769", "32768"},
+    [CIM_SINT32] = {"-2147483648", "2147483647", "-2147483649", "2147483648"},
+    [CIM_SINT64] = {"-9223372036854775808", "9223372036854775807", "-9223372036854775809",
+                    "9223372036854775808"},
+    [CIM_REAL32] = {"-3.40282347e+38", "3.40282347e+38", "-3.5e+38", "3.5e+38"},
+    [CIM_REAL64] = {"-1.7976931348623157e+308", "1.7976931348623157e+308", "-1.8e308", "1.8e308"},
+    [CIM_CHAR16] = {"\x01", "\xef\xbf\xbf", "00", "65536"},
+    [CIM_STRING] = {"", "any", NULL, NULL},
+    [CIM_DATETIME] = {"00010101000000.000000+000", "99991231235959.999999+000",
+                      "00010100000000.000000+000", "99991232000000.000000+000"},
+    [CIM_REFERENCE] = {NULL, NULL, "A", "A.K=1"}, /* read by cim_path_read() */
+};
+
+static void check_limits(struct arena *arena, enum cim_type type)
+{
+    const struct limit *limit = &limits[type];
+    const struct reading readings[] = {{type, limit->low, limit->low},
+                                       {type, limit->high, limit->high},
+                                       {type, limit->below, NULL},
+                                       {type, limit->above, NULL}};
+
+    assert_true((size_t)type < ARRAY_COUNT(limits) && type != CIM_INVALID);
+    for (size_t i = 0; i < ARRAY_COUNT(readings); i++) {
+        if (readings[i].text != NULL) {
+            check(arena, &readings[i]);
+        }
+    }
+}
+
+static void every_type_keeps_to_its_limits(void **state)
+{
+    for (int type = CIM_BOOLEAN; type <= CIM_REFERENCE; type++) {
+        check_limits(*state, (enum cim_type)type);
+    }
+}
+
+static void check_method(struct arena *arena, const struct cim_method *method)
+{
+    check_limits(arena, method->type);
+    for (uint32_t i = 0; i < method->parameter_count; i++) {
+        check_limits(arena, method->parameters[i].type);
+    }
+}
+
+static void everything_in_the_model_keeps_to_its_limits(void **state)
+{
+    uint32_t count = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < cim_class_count; i++) {
+        struct arena arena;
+        arena_init(&arena, CIM_REQUEST_BYTES);
+        for (uint32_t k = 0; k < cim_classes[i]->property_count; k++, count++) {
+            check_limits(&arena, cim_classes[i]->properties[k].type);
+        }
+        for (uint32_t k = 0; k < cim_classes[i]->method_count; k++) {
+            check_method(&arena, &cim_classes[i]->methods[k]);
+        }
+        arena_free(&arena);
+    }
+    assert_true(count > 0);
+}
+
 /* --- equality --------------------------------------------------------------------------------- */
 
 static struct cim_value value_of(struct arena *arena, enum cim_type type, const char *text)
@@ -415,6 +493,8 @@ int main(void)
         ARENA_TEST(a_number_with_many_zeros_is_refused_not_overrun),
         ARENA_TEST(refusals_show_a_short_clean_piece_and_what_is_right),
         ARENA_TEST(no_memory_is_a_limit_and_no_usage),
+        ARENA_TEST(every_type_keeps_to_its_limits),
+        ARENA_TEST(everything_in_the_model_keeps_to_its_limits),
         ARENA_TEST(values_of_a_family_are_compared),
         ARENA_TEST(null_equals_null_alone),
         ARENA_TEST(arrays_are_compared_item_by_item),

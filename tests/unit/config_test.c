@@ -355,6 +355,54 @@ static void addresses_have_a_port(void **state)
     config_free(config);
 }
 
+static void the_gateway_listens_at_loopback_unless_it_is_told(void **state)
+{
+    (void)state;
+    struct config *config = load_text("[host]\n");
+    assert_string_equal(config->gateway.wsman, "127.0.0.1:5985");
+    assert_string_equal(config->gateway.cimxml, "127.0.0.1:5988");
+    assert_string_equal(config->gateway.wsman_tls, "");
+    assert_string_equal(config->gateway.users, "/etc/resilver/gateway.users");
+    assert_false(config->gateway.may_plain_beyond_loopback);
+    config_free(config);
+    config = load_text("[gateway]\nwsman =\ncimxml = [::1]:1\nuser = resilver-gateway\n"
+                       "audit-log = /var/log/a\nwsman-tls = :5986\ncertificate = /c\nkey = /k\n");
+    assert_string_equal(config->gateway.wsman, "");
+    assert_string_equal(config->gateway.cimxml, "[::1]:1");
+    assert_string_equal(config->gateway.wsman_tls, ":5986");
+    assert_string_equal(config->gateway.certificate, "/c");
+    assert_string_equal(config->gateway.key, "/k");
+    assert_string_equal(config->gateway.user, "resilver-gateway");
+    assert_string_equal(config->gateway.audit_log, "/var/log/a");
+    config_free(config);
+    config = load_text("[gateway]\nwsman = localhost:1\ncimxml = 127.9.9.9:1\n");
+    config_free(config);
+    config = load_text("[gateway]\nwsman = :1\nplain-beyond-loopback = yes\n");
+    assert_true(config->gateway.may_plain_beyond_loopback);
+    config_free(config);
+}
+
+static void passwords_do_not_leave_the_host_in_clear_text_by_chance(void **state)
+{
+    static const char *const addresses[] = {
+        ":1", "0.0.0.0:1", "[::]:1", "10.0.0.1:1", "host.example.org:1", "[::2]:1", "128.0.0.1:1"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(addresses); i++) {
+        put_value("gateway", "wsman", addresses[i]);
+        REFUSE("[gateway]: wsman = ", "clear text", "plain-beyond-loopback = yes");
+        put_value("gateway", "cimxml", addresses[i]);
+        REFUSE("[gateway]: cimxml = ", "use cimxml-tls");
+    }
+    REFUSE_TEXT("[gateway]\nwsman-tls = :1\n", "wsman-tls = :1 needs certificate = and key =");
+    REFUSE_TEXT("[gateway]\ncimxml-tls = :1\nkey = /k\n", "needs certificate");
+    refuse_value("gateway", "plain-beyond-loopback", "true", "neither yes nor no");
+    refuse_value("gateway", "user", "@group", "a user's name");
+    refuse_value("gateway", "certificate", "cert.pem", "absolute path");
+    refuse_value("gateway", "users", "", "absolute path");
+    refuse_value("gateway", "wsman", "5985", "is not HOST:PORT");
+}
+
 static uint64_t number_of(const char *key, const char *value)
 {
     struct config *config = load_value("replication", key, value);
@@ -664,7 +712,8 @@ static void what_was_meant_is_guessed(void **state)
     REFUSE_TEXT("[hots]\n", "[hots] is no known section; did you mean [host]?");
     REFUSE_TEXT("[contol]\n", "did you mean [control]?");
     REFUSE_TEXT("[host web]\n", "did you mean [host]?");
-    REFUSE_TEXT("[network]\n", "there are [host], [control], [replication] and [vm NAME]");
+    REFUSE_TEXT("[network]\n",
+                "there are [host], [control], [replication], [gateway] and [vm NAME]");
     REFUSE_TEXT("[host]\nnmae = x\n", "no key of [host]; did you mean name?");
     REFUSE_TEXT("[replication]\nmaxjobs = 1\n", "did you mean max-jobs?");
     REFUSE_TEXT("[host]\nlisten = :1\n", "a key of [replication] and not of [host]");
@@ -774,6 +823,8 @@ static void there_are_only_so_many_drop_ins(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(the_gateway_listens_at_loopback_unless_it_is_told),
+        TEST(passwords_do_not_leave_the_host_in_clear_text_by_chance),
         TEST(nothing_said_means_the_defaults),
         TEST(a_missing_file_is_empty_only_where_it_is_optional),
         TEST(the_host_has_a_plain_name),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * control_rig.h - the control API on a socket of its own, with a service that only writes down what
- * it is asked. Included by one test.
+ * it is asked. Included by tests of the control API, and of what is built on it; no test needs all
+ * of it, so that what some do not is inline.
  */
 #ifndef RESILVER_TESTS_CONTROL_RIG_H
 #define RESILVER_TESTS_CONTROL_RIG_H
@@ -33,10 +34,11 @@
 #define PAIRING_ID "6f1c2a9e-0000-4000-8000-00000000000c"
 
 struct service {
-    unsigned int calls;      /* operations, not looks */
-    char last[2048];         /* the last of them, with what it was given */
-    enum return_value value; /* what is replied */
-    bool is_late;            /* the reply waits for service_reply_now() */
+    unsigned int calls;                    /* operations, not looks */
+    char last[2048];                       /* the last of them, with what it was given */
+    struct relationship_settings settings; /* that it was given last */
+    enum return_value value;               /* what is replied */
+    bool is_late;                          /* the reply waits for service_reply_now() */
     service_reply_fn *reply;
     void *context;
 };
@@ -64,7 +66,16 @@ static struct job_row the_job = {.sequence = 7,
                                  .submitted_us = US_PER_S,
                                  .started_us = 2 * US_PER_S};
 static struct progress the_progress = {.disk_count = 1};
-static struct host_row the_host = {.name = "db2", .address = "db2.example:8490", .paired_us = 1};
+/* The second is shown when the_host_count says so; the third is revoked. */
+static struct host_row the_hosts[] = {
+    {.name = "db2", .address = "db2.example:8490", .paired_us = 1},
+    {.name = "db3", .address = "db3.example:8490", .paired_us = 1},
+    {.name = "db4", .address = "db4.example:8490", .paired_us = 1, .revoked_us = 2}};
+static uint32_t the_host_count;
+static enum replication_mode the_mode;
+static const struct relationship_row *the_second; /* of hop 1; NULL: none */
+static const struct relationship_row *the_first;
+static uint32_t the_authorization_count;
 static struct authorization_row the_authorization = {
     .allowed_primary = "db2", .trust_group = "DEFAULT", .storage_root = "/srv/replicas"};
 static struct pairing the_pairing = {.state = PAIRING_CODE, .code = "123456", .peer_name = "db2"};
@@ -80,6 +91,11 @@ static struct uuid id_of(const char *text)
 static void service_reset(void)
 {
     the_service = (struct service){.value = RETURN_DONE};
+    the_host_count = 1;
+    the_mode = MODE_PRIMARY;
+    the_first = &the_relationship;
+    the_second = NULL;
+    the_authorization_count = 1;
     the_vm.id = id_of(VM_ID);
     the_relationship.vm = the_vm.id;
     the_job.vm = the_vm.id;
@@ -139,11 +155,11 @@ static const char *shown(const char *text)
 void service_create(struct service *service, const struct service_asker *asker,
                     const struct relationship_request *request)
 {
-    (void)service;
     note("create %s to %s, %u disks, first %s, history %u, interval %u, %u to %u", request->vm,
          request->host, request->disk_count, request->disk_count > 0 ? request->disks[0] : "-",
          request->settings.recovery_history, request->settings.interval_s,
          request->settings.auto_start_minute, request->settings.auto_end_minute);
+    service->settings = request->settings;
     answer(asker);
 }
 
@@ -158,11 +174,11 @@ void service_start(struct service *service, const struct service_asker *asker, c
 void service_modify(struct service *service, const struct service_asker *asker, const char *vm,
                     int hop, const struct relationship_settings *settings)
 {
-    (void)service;
     note("modify %s/%d history %u, interval %u, rate %llu, window %d from %u to %u", vm, hop,
          settings->recovery_history, settings->interval_s,
          (unsigned long long)settings->rate_bytes_per_s, settings->is_auto_resync_enabled,
          settings->auto_start_minute, settings->auto_end_minute);
+    service->settings = *settings;
     answer(asker);
 }
 
@@ -239,6 +255,7 @@ int service_set_authorization(struct service *service, const struct caller *call
     (void)service;
     note("authorize %s for %s in %s, by %s", entry->allowed_primary, entry->storage_root,
          entry->trust_group, caller->name);
+    the_authorization_count = the_service.value == RETURN_DONE ? 1 : the_authorization_count;
     return answer_now(out, err);
 }
 
@@ -265,10 +282,10 @@ void service_vm_at(const struct service *service, uint32_t index, struct service
     assert_int_equal(index, 0);
     *out = (struct service_vm){.id = the_vm.id,
                                .name = the_vm.name,
-                               .mode = MODE_PRIMARY,
+                               .mode = the_mode,
                                .vm = &the_vm,
                                .inventory = "plain",
-                               .relationships = {&the_relationship, NULL}};
+                               .relationships = {the_first, the_second}};
 }
 
 int service_find_vm(const struct service *service, const char *text, struct service_vm *out,
@@ -284,14 +301,14 @@ int service_find_vm(const struct service *service, const char *text, struct serv
 uint32_t service_host_count(const struct service *service)
 {
     (void)service;
-    return 1;
+    return the_host_count;
 }
 
 const struct host_row *service_host_at(const struct service *service, uint32_t index)
 {
     (void)service;
-    assert_int_equal(index, 0);
-    return &the_host;
+    assert_true(index < the_host_count);
+    return &the_hosts[index];
 }
 
 const struct host_row *service_find_host(const struct service *service, const char *name)
@@ -307,7 +324,7 @@ const struct host_row *service_find_host(const struct service *service, const ch
 uint32_t service_authorization_count(const struct service *service)
 {
     (void)service;
-    return 1;
+    return the_authorization_count;
 }
 
 const struct authorization_row *service_authorization_at(const struct service *service,
@@ -532,8 +549,8 @@ struct rig {
     atomic_uint rounds; /* of the service's thread */
 };
 
-static enum caller_role role_of(void *context, uid_t uid, gid_t gid, char *out_name,
-                                size_t size_bytes)
+static inline enum caller_role role_of(void *context, uid_t uid, gid_t gid, char *out_name,
+                                       size_t size_bytes)
 {
     const struct rig *rig = context;
 
@@ -543,7 +560,7 @@ static enum caller_role role_of(void *context, uid_t uid, gid_t gid, char *out_n
     return rig->role;
 }
 
-static void *rig_run(void *argument)
+static inline void *rig_run(void *argument)
 {
     struct rig *rig = argument;
 
@@ -577,7 +594,7 @@ static struct control_config rig_config(struct rig *rig)
                                    .context = rig};
 }
 
-static void rig_make(struct rig *rig)
+static inline void rig_make(struct rig *rig)
 {
     struct control_config config = rig_config(rig);
     struct error err = {0};
@@ -591,19 +608,19 @@ static void rig_make(struct rig *rig)
     assert_int_equal(pthread_create(&rig->thread, NULL, rig_run, rig), 0);
 }
 
-static void rig_start(struct rig *rig, enum caller_role role)
+static inline void rig_start(struct rig *rig, enum caller_role role)
 {
     *rig = (struct rig){.role = role};
     rig_make(rig);
 }
 
-static void rig_halt(struct rig *rig)
+static inline void rig_halt(struct rig *rig)
 {
     atomic_store(&rig->is_ending, true);
     assert_int_equal(pthread_join(rig->thread, NULL), 0);
 }
 
-static void rig_stop(struct rig *rig)
+static inline void rig_stop(struct rig *rig)
 {
     if (!atomic_load(&rig->is_ending)) {
         rig_halt(rig);
@@ -614,17 +631,17 @@ static void rig_stop(struct rig *rig)
     (void)pthread_mutex_destroy(&rig->lock);
 }
 
-static void rig_lock(struct rig *rig)
+static inline void rig_lock(struct rig *rig)
 {
     assert_int_equal(pthread_mutex_lock(&rig->lock), 0);
 }
 
-static void rig_unlock(struct rig *rig)
+static inline void rig_unlock(struct rig *rig)
 {
     assert_int_equal(pthread_mutex_unlock(&rig->lock), 0);
 }
 
-static unsigned int rig_calls(struct rig *rig)
+static inline unsigned int rig_calls(struct rig *rig)
 {
     rig_lock(rig);
     unsigned int calls = the_service.calls;
@@ -633,7 +650,7 @@ static unsigned int rig_calls(struct rig *rig)
 }
 
 /* Waits until the service has been asked so often. */
-static void rig_wait_for_calls(struct rig *rig, unsigned int calls)
+static inline void rig_wait_for_calls(struct rig *rig, unsigned int calls)
 {
     for (unsigned int i = 0; i < 1000 && rig_calls(rig) < calls; i++) {
         (void)poll(NULL, 0, 10);
@@ -644,7 +661,7 @@ static void rig_wait_for_calls(struct rig *rig, unsigned int calls)
 /* --- bytes over the socket ---------------------------------------------------------------------
  */
 
-static int rig_connect(const struct rig *rig)
+static inline int rig_connect(const struct rig *rig)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -655,7 +672,7 @@ static int rig_connect(const struct rig *rig)
     return fd;
 }
 
-static void send_all(int fd, const char *bytes, size_t count)
+static inline void send_all(int fd, const char *bytes, size_t count)
 {
     for (size_t sent = 0; sent < count;) {
         ssize_t got = send(fd, bytes + sent, count - sent, MSG_NOSIGNAL);
@@ -667,7 +684,7 @@ static void send_all(int fd, const char *bytes, size_t count)
 }
 
 /* Reads until `end` has come, or the other side closes; at most 10 s. */
-static size_t read_until(int fd, char *out, size_t size_bytes, const char *end)
+static inline size_t read_until(int fd, char *out, size_t size_bytes, const char *end)
 {
     size_t len = 0;
 
@@ -685,7 +702,7 @@ static size_t read_until(int fd, char *out, size_t size_bytes, const char *end)
     return len;
 }
 
-static int status_in(const char *answer_text)
+static inline int status_in(const char *answer_text)
 {
     int status = 0;
 
@@ -694,8 +711,8 @@ static int status_in(const char *answer_text)
 
 /* One request on a connection of its own; the whole answer, or for a stream its beginning. headers
  * are lines of their own. */
-static int raw_call_with(const struct rig *rig, const char *headers, const char *method,
-                         const char *path, const char *body, char *out, size_t size_bytes)
+static inline int raw_call_with(const struct rig *rig, const char *headers, const char *method,
+                                const char *path, const char *body, char *out, size_t size_bytes)
 {
     char request[4096];
     bool is_stream = strcmp(path, "/v1/watch") == 0;
@@ -712,8 +729,8 @@ static int raw_call_with(const struct rig *rig, const char *headers, const char 
     return status_in(out);
 }
 
-static int raw_call(const struct rig *rig, const char *method, const char *path, const char *body,
-                    char *out, size_t size_bytes)
+static inline int raw_call(const struct rig *rig, const char *method, const char *path,
+                           const char *body, char *out, size_t size_bytes)
 {
     return raw_call_with(rig, "", method, path, body, out, size_bytes);
 }

@@ -132,7 +132,7 @@ static int rig_start(struct rig *rig, const char *address, struct error *err)
     struct http_listener listener = {.protocol = &rig->protocol};
     (void)snprintf(listener.address, sizeof listener.address, "%s", address);
     const struct http_config config = {.env = env_system(),
-                                       .auth = rig->auth,
+                                       .auth = &rig->auth,
                                        .audit = rig->audit,
                                        .listeners = &listener,
                                        .listener_count = 1,

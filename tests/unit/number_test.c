@@ -134,6 +134,23 @@ static void ranges_have_both_ends(void **state)
     }
 }
 
+static void reals_are_decimal_and_finite(void **state)
+{
+    static const char *const none[] = {"",   ".",  "+",   "e1",  "1e",    "1e+", "1.2.3", "0x1",
+                                       " 1", "1 ", "inf", "nan", "1e309", "1,5", "--1",   "1f"};
+    double value = 7;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(none); i++) {
+        assert_false(number_parse_real(none[i], &value));
+        assert_true(value == 7);
+    }
+    assert_true(number_parse_real("-1.25", &value) && value == -1.25);
+    assert_true(number_parse_real("+.5e3", &value) && value == 500);
+    assert_true(number_parse_real("2.", &value) && value == 2);
+    assert_true(number_parse_real("1E-400", &value) && value == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +161,7 @@ int main(void)
         cmocka_unit_test(anything_else_is_refused),
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(ranges_have_both_ends),
+        cmocka_unit_test(reals_are_decimal_and_finite),
     };
     return cmocka_run_group_tests_name("number", tests, NULL, NULL);
 }

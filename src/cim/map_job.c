@@ -11,7 +11,7 @@
 #define TIME_UTC 2U
 #define RUNS_ONCE 1U
 #define ELAPSED_MAX_S (36500ULL * 24 * 3600) /* a century: within an interval's digits */
-#define REMOVED_AFTER_US (5 * 60 * (uint64_t)US_PER_S)
+#define REMOVED_AFTER_US ((uint64_t)JOB_KEPT_S * (uint64_t)US_PER_S)
 
 /* --- one job -----------------------------------------------------------------------------------
  */

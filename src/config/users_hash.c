@@ -16,13 +16,10 @@
  * password that anybody knows, and what it says is not looked at. */
 static const char nobodys_setting[] = "$y$j9T$7bJkMX3v1x1HZ9sVq0dY8.";
 
-static void free_data(struct crypt_data **data)
+static void free_data(struct crypt_data *data)
 {
-    if (*data != NULL) {
-        explicit_bzero(*data, sizeof **data);
-        free(*data);
-        *data = NULL;
-    }
+    explicit_bzero(data, sizeof *data);
+    free(data);
 }
 
 /* Not in the time that tells where the first difference is. */
@@ -42,7 +39,7 @@ static bool is_equal(const char *a, const char *b)
 
 bool users_verify(const struct user *user, const char *password)
 {
-    CLEANUP(free_data) struct crypt_data *data = calloc(1, sizeof *data);
+    struct crypt_data *data = calloc(1, sizeof *data);
     bool has_hash = user != NULL && user->hash[0] == '$';
 
     if (data == NULL) {
@@ -52,6 +49,7 @@ bool users_verify(const struct user *user, const char *password)
     const char *made = crypt_r(password, setting, data);
     bool is_fine = made != NULL && made[0] == '$' && is_equal(made, setting);
 
+    free_data(data);
     return has_hash && is_fine;
 }
 
@@ -67,10 +65,27 @@ static int check_password(const char *password, struct error *err)
     return 0;
 }
 
+static int make_hash(struct crypt_data *data, const char *password, char out[USER_HASH_MAX],
+                     struct error *err)
+{
+    char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+
+    /* NULL: the salt is of the kernel's random bytes. */
+    if (crypt_gensalt_rn(YESCRYPT, 0, NULL, 0, setting, (int)sizeof setting) == NULL) {
+        return fail(err, ERR_INTERNAL, errno, "libcrypt makes no salt for yescrypt");
+    }
+    const char *made = crypt_r(password, setting, data);
+
+    if (made == NULL || made[0] != '$' || strlen(made) >= USER_HASH_MAX) {
+        return fail(err, ERR_INTERNAL, errno, "libcrypt makes no hash with yescrypt");
+    }
+    (void)snprintf(out, USER_HASH_MAX, "%s", made);
+    return 0;
+}
+
 int users_hash(const char *password, char out[USER_HASH_MAX], struct error *err)
 {
-    CLEANUP(free_data) struct crypt_data *data = NULL;
-    char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+    struct crypt_data *data;
 
     if (check_password(password, err) < 0) {
         return -1;
@@ -79,14 +94,8 @@ int users_hash(const char *password, char out[USER_HASH_MAX], struct error *err)
     if (data == NULL) {
         return fail(err, ERR_LIMIT, ENOMEM, "out of memory for a password's hash");
     }
-    /* NULL: the salt is of the kernel's random bytes. */
-    if (crypt_gensalt_rn(YESCRYPT, 0, NULL, 0, setting, (int)sizeof setting) == NULL) {
-        return fail(err, ERR_INTERNAL, errno, "libcrypt makes no salt for yescrypt");
-    }
-    const char *made = crypt_r(password, setting, data);
-    if (made == NULL || made[0] != '$' || strlen(made) >= USER_HASH_MAX) {
-        return fail(err, ERR_INTERNAL, errno, "libcrypt makes no hash with yescrypt");
-    }
-    (void)snprintf(out, USER_HASH_MAX, "%s", made);
-    return 0;
+    int result = make_hash(data, password, out, err);
+
+    free_data(data);
+    return result;
 }

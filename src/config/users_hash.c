@@ -16,10 +16,13 @@
  * password that anybody knows, and what it says is not looked at. */
 static const char nobodys_setting[] = "$y$j9T$7bJkMX3v1x1HZ9sVq0dY8.";
 
+/* It has the password. */
 static void free_data(struct crypt_data *data)
 {
-    explicit_bzero(data, sizeof *data);
-    free(data);
+    if (data != NULL) {
+        explicit_bzero(data, sizeof *data);
+        free(data);
+    }
 }
 
 /* Not in the time that tells where the first difference is. */
@@ -37,6 +40,13 @@ static bool is_equal(const char *a, const char *b)
     return difference == 0;
 }
 
+static bool fits(const char *setting, const char *password, struct crypt_data *data)
+{
+    const char *made = crypt_r(password, setting, data);
+
+    return made != NULL && made[0] == '$' && is_equal(made, setting);
+}
+
 bool users_verify(const struct user *user, const char *password)
 {
     struct crypt_data *data = calloc(1, sizeof *data);
@@ -45,10 +55,7 @@ bool users_verify(const struct user *user, const char *password)
     if (data == NULL) {
         return false;
     }
-    const char *setting = has_hash ? user->hash : nobodys_setting;
-    const char *made = crypt_r(password, setting, data);
-    bool is_fine = made != NULL && made[0] == '$' && is_equal(made, setting);
-
+    bool is_fine = fits(has_hash ? user->hash : nobodys_setting, password, data);
     free_data(data);
     return has_hash && is_fine;
 }
@@ -65,7 +72,7 @@ static int check_password(const char *password, struct error *err)
     return 0;
 }
 
-static int make_hash(struct crypt_data *data, const char *password, char out[USER_HASH_MAX],
+static int make_hash(const char *password, struct crypt_data *data, char out[USER_HASH_MAX],
                      struct error *err)
 {
     char setting[CRYPT_GENSALT_OUTPUT_SIZE];
@@ -75,7 +82,6 @@ static int make_hash(struct crypt_data *data, const char *password, char out[USE
         return fail(err, ERR_INTERNAL, errno, "libcrypt makes no salt for yescrypt");
     }
     const char *made = crypt_r(password, setting, data);
-
     if (made == NULL || made[0] != '$' || strlen(made) >= USER_HASH_MAX) {
         return fail(err, ERR_INTERNAL, errno, "libcrypt makes no hash with yescrypt");
     }
@@ -85,7 +91,7 @@ static int make_hash(struct crypt_data *data, const char *password, char out[USE
 
 int users_hash(const char *password, char out[USER_HASH_MAX], struct error *err)
 {
-    struct crypt_data *data;
+    struct crypt_data *data = NULL;
 
     if (check_password(password, err) < 0) {
         return -1;
@@ -94,8 +100,7 @@ int users_hash(const char *password, char out[USER_HASH_MAX], struct error *err)
     if (data == NULL) {
         return fail(err, ERR_LIMIT, ENOMEM, "out of memory for a password's hash");
     }
-    int result = make_hash(data, password, out, err);
-
+    int result = make_hash(password, data, out, err);
     free_data(data);
     return result;
 }

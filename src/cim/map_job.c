@@ -84,6 +84,11 @@ static const struct cim_instance *job_new(struct arena *arena, const json_t *job
     return instance;
 }
 
+const struct cim_instance *cim_job_instance(struct arena *arena, const json_t *job)
+{
+    return job_new(arena, job);
+}
+
 /* --- one by its path ---------------------------------------------------------------------------
  */
 

@@ -17,6 +17,7 @@ struct wsman_style {
     bool is_wmi;                /* the namespace is in the prefix */
     const char *namespace_name; /* of objects whose path says none */
     bool is_plain_datetime;
+    bool has_instances_as_elements; /* embedded ones; else, as Hyper-V's strings, text of CIM-XML */
 };
 
 /* What is shown of an instance. */

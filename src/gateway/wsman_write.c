@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * wsman_write.c - the writing half of wsman_value.h. An instance may hold embedded ones; what those
- * hold is written as the text of CIM-XML, so that no function calls itself.
+ * wsman_write.c - the writing half of wsman_value.h. Embedded instances are the text of CIM-XML;
+ * those of an indication are elements, and only what they hold is text.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -201,7 +201,14 @@ static void write_inner_instance(struct xml_text *text, const struct wsman_style
 void wsman_write_value(struct xml_text *text, const struct wsman_style *style, struct arena *arena,
                        const char *name, const struct cim_value *value)
 {
-    write_value(text, style, arena, "p", name, value, write_inner_instance);
+    write_value(text, style, arena, "p", name, value, NULL);
+}
+
+/* An indication's objects are elements, as in the events of WinRM. What Hyper-V's classes and
+ * methods embed is a string there, and its clients read the XML in it themselves. */
+static write_embedded *embedded_in(const struct cim_class *class)
+{
+    return cim_class_is_named(class, "CIM_Indication") ? write_inner_instance : NULL;
 }
 
 static bool is_shown(const struct wsman_shape *shape, const struct cim_property *property)
@@ -227,13 +234,15 @@ void wsman_write_instance(struct xml_text *text, const struct wsman_style *style
 {
     const struct cim_class *class = instance->class;
     const char *name = shape && shape->as ? shape->as->name : class->name;
+    write_embedded *embedded = embedded_in(class);
 
     xml_print(text, "<p:%s xmlns:p=\"", name);
     wsman_write_uri(text, style, "", name);
     xml_print(text, "\" xsi:type=\"p:%s_Type\">", name);
     for (uint32_t i = 0; i < class->property_count; i++) {
         if (is_shown(shape, &class->properties[i])) {
-            wsman_write_value(text, style, arena, class->properties[i].name, &instance->values[i]);
+            write_value(text, style, arena, "p", class->properties[i].name, &instance->values[i],
+                        embedded);
         }
     }
     xml_print(text, "</p:%s>", name);

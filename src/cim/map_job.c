@@ -90,8 +90,6 @@ static const struct cim_instance *job_new(struct arena *arena, const json_t *job
 /* GET /v1/jobs/{id}; *out stays NULL when there is none. */
 static int ask_for(struct cim_request *request, const char *id, json_t **out, struct error *err)
 {
-    struct client_refusal refusal = {0};
-    struct error why = {0};
     struct uuid uuid;
     char text[UUID_TEXT_MAX];
     char path[CLIENT_PATH_MAX];
@@ -104,17 +102,7 @@ static int ask_for(struct cim_request *request, const char *id, json_t **out, st
         request->status = CIM_FAILED;
         return -1;
     }
-    if (cim_call(request, "GET", path, NULL, out, &refusal, &why) == 0) {
-        return 0;
-    }
-    if (refusal.http_status == 404) {
-        request->status = CIM_OK;
-        return 0;
-    }
-    if (err != NULL) {
-        *err = why;
-    }
-    return -1;
+    return map_ask_one(request, path, out, err);
 }
 
 int map_job_visit(struct cim_request *request, const struct cim_path *path, map_visit *visit,

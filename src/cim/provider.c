@@ -63,6 +63,7 @@ void cim_request_done(struct cim_request *request)
 {
     forget(&request->host);
     forget(&request->vms);
+    forget(&request->vm);
     forget(&request->jobs);
     forget(&request->peers);
 }

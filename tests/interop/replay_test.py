@@ -253,7 +253,7 @@ class Replay(gateway.GatewayCase):
         self.assertEqual(self.a.jobs()[0]["type"], 94)  # the first copy: no other was made
 
     def test_what_is_not_here(self):
-        self.fault("wsman-wsmancli-delete-1", "ActionNotSupported")
+        self.fault("wsman-wsmancli-delete-1", "ActionNotSupported", "ActionMismatch")
         self.soap("wsman-wsmancli-put-1")  # Put begins with a Get
         fault = self.fault("wsman-wsmancli-put-2", "ActionNotSupported", "ActionMismatch")
         self.assertEqual(fault.code, "Sender")

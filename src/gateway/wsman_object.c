@@ -5,8 +5,9 @@
  * out its keys would get another one tomorrow. */
 static bool is_single(const struct cim_class *class)
 {
-    static const char *const singles[] = {
-        "Msvm_ReplicationService", "Msvm_ReplicationServiceSettingData", "CIM_ObjectManager"};
+    static const char *const singles[] = {"Msvm_ReplicationService",
+                                          "Msvm_ReplicationServiceSettingData",
+                                          "Msvm_ReplicationProvider", "CIM_ObjectManager"};
 
     for (size_t i = 0; i < ARRAY_COUNT(singles); i++) {
         if (cim_class_is_named(class, singles[i])) {

@@ -39,8 +39,8 @@ void wsman_write_uri(struct xml_text *text, const struct wsman_style *style,
 void wsman_write_epr(struct xml_text *text, const struct wsman_style *style,
                      const struct cim_path *path, bool is_wrapped);
 
-/* wsman_write_value - the element, or elements of an array: <p:NAME>. arena: for what is only
- * needed meanwhile. */
+/* wsman_write_value - the element, or elements of an array: <p:NAME>; embedded instances as text.
+ * arena: for what is only needed meanwhile. */
 void wsman_write_value(struct xml_text *text, const struct wsman_style *style, struct arena *arena,
                        const char *name, const struct cim_value *value);
 

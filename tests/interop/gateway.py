@@ -393,7 +393,7 @@ class WsMan(Client):
             headers["User-Agent"] = self.user_agent
         status, answer_headers, text = self.post(path, headers, body)
         self.text = text
-        if not text or status in (401, 404, 405, 413, 415, 429, 503):
+        if "xml" not in answer_headers.get("Content-Type", ""):
             raise HttpError(status, answer_headers, text)
         return status, ElementTree.fromstring(text)
 

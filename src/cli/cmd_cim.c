@@ -359,6 +359,66 @@ static void print_class(const struct cim_class *class)
     }
 }
 
+static json_t *type_json(enum cim_type type, const char *reference_class)
+{
+    return json_string(type == CIM_REFERENCE ? reference_class : cim_type_name(type));
+}
+
+static json_t *parameter_json(const struct cim_parameter *parameter)
+{
+    return json_pack("{s:s, s:o, s:b, s:b, s:b}", "name", parameter->name, "type",
+                     type_json(parameter->type, parameter->reference_class), "array",
+                     (int)parameter->is_array, "in", (int)parameter->is_in, "out",
+                     (int)parameter->is_out);
+}
+
+static json_t *method_json(const struct cim_method *method)
+{
+    json_t *parameters = json_array();
+    bool is_complete = true;
+
+    for (uint32_t i = 0; i < method->parameter_count; i++) {
+        is_complete =
+            json_array_append_new(parameters, parameter_json(&method->parameters[i])) == 0 &&
+            is_complete;
+    }
+    if (!is_complete) {
+        json_decref(parameters);
+        return NULL;
+    }
+    return json_pack("{s:s, s:s, s:o}", "name", method->name, "type", cim_type_name(method->type),
+                     "parameters", parameters);
+}
+
+static json_t *property_json(const struct cim_property *property)
+{
+    return json_pack("{s:s, s:o, s:b, s:b}", "name", property->name, "type",
+                     type_json(property->type, property->reference_class), "array",
+                     (int)property->is_array, "key", (int)property->is_key);
+}
+
+static void print_class_json(const struct cim_class *class)
+{
+    json_t *properties = json_array();
+    json_t *methods = json_array();
+    bool is_complete = true;
+
+    for (uint32_t i = 0; i < class->property_count; i++) {
+        is_complete =
+            json_array_append_new(properties, property_json(&class->properties[i])) == 0 &&
+            is_complete;
+    }
+    for (uint32_t i = 0; i < class->method_count; i++) {
+        is_complete =
+            json_array_append_new(methods, method_json(&class->methods[i])) == 0 && is_complete;
+    }
+    json_t *root = json_pack("{s:i, s:s, s:s?, s:o, s:o}", "schema", JSON_OUT_SCHEMA, "class",
+                             class->name, "parent", class->parent ? class->parent->name : NULL,
+                             "properties", properties, "methods", methods);
+
+    json_out_print(stdout, root, is_complete);
+}
+
 static int print_class_names(const struct asking *asking)
 {
     json_t *names = json_array();
@@ -395,9 +455,10 @@ static int classes_do(struct api *api, struct error *err)
         result = print_class_names(&asking);
     } else if (result == 0) {
         result = find_class(&asking, api->args->word, &class, err);
-        if (result == 0) {
+        if (result == 0 && api->args->json) {
+            print_class_json(class);
+        } else if (result == 0) {
             print_class(class);
-            result = COMMAND_DONE;
         }
     }
     asking_done(&asking);

@@ -146,8 +146,8 @@ class Management:
         say("  ReturnValue " + self.found(r"ReturnValue>(4096)<", printed))
         job = self.found(r'Name="InstanceID">([^<]+)<', printed)
         say(f"  Job Msvm_ConcreteJob.InstanceID={job}")
-        name = self.write("job-epr.xml", epr("Msvm_ConcreteJob", {"InstanceID": job}))
-        command = ("wslget", DMTF + "Msvm_ConcreteJob", "-i", name)
+        command = ("wslget", DMTF + "Msvm_ConcreteJob", f"__cimnamespace={SPACE}",
+                   f"InstanceID={job}")
         self.service.print_command("host1", *command)
 
         def state_of():

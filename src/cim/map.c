@@ -192,15 +192,66 @@ static const json_t *find_by(const json_t *list, const char *member, const char 
     return NULL;
 }
 
-int map_vm(struct cim_request *request, const char *vm_id, const json_t **out, struct error *err)
+int map_ask_one(struct cim_request *request, const char *path, json_t **out, struct error *err)
+{
+    struct client_refusal refusal = {0};
+    struct error why = {0};
+
+    if (cim_call(request, "GET", path, NULL, out, &refusal, &why) == 0) {
+        return 0;
+    }
+    if (refusal.http_status == 404) {
+        request->status = CIM_OK;
+        return 0;
+    }
+    if (err != NULL) {
+        *err = why;
+    }
+    return -1;
+}
+
+/* The first VM that is asked for comes alone, since most requests are about one; with the second
+ * come all. */
+static int find_vm(struct cim_request *request, const char *vm_id, const json_t **out,
+                   struct error *err)
 {
     const json_t *vms = NULL;
+    const char *known = map_text(request->vm, "id");
+    char path[CLIENT_PATH_MAX];
 
-    if (all_vms(request, &vms, err) < 0) {
+    if (known != NULL && strcasecmp(known, vm_id) == 0) {
+        *out = request->vm;
+        return 0;
+    }
+    if (request->vms != NULL || request->vm != NULL) {
+        if (all_vms(request, &vms, err) < 0) {
+            return -1;
+        }
+        *out = find_by(vms, "id", vm_id);
+        return 0;
+    }
+    if (client_path(path, sizeof path, err, "/v1/vms/%s", vm_id) < 0) {
+        request->status = CIM_FAILED;
         return -1;
     }
-    const json_t *vm = find_by(vms, "id", vm_id);
-    *out = vm != NULL && cim_may_see(request, vm) ? vm : NULL;
+    if (map_ask_one(request, path, &request->vm, err) < 0) {
+        return -1;
+    }
+    *out = request->vm;
+    return 0;
+}
+
+/* A name that looks like an id is none. */
+int map_vm(struct cim_request *request, const char *vm_id, const json_t **out, struct error *err)
+{
+    const json_t *vm = NULL;
+
+    if (find_vm(request, vm_id, &vm, err) < 0) {
+        return -1;
+    }
+    const char *id = map_text(vm, "id");
+    bool is_it = id != NULL && strcasecmp(id, vm_id) == 0;
+    *out = is_it && cim_may_see(request, vm) ? vm : NULL;
     return 0;
 }
 
@@ -210,8 +261,11 @@ int map_near_vms(struct cim_request *request, const struct cim_path *near, map_v
     const json_t *vm = NULL;
     char vm_id[UUID_TEXT_MAX];
 
-    if (!map_near_vm(near, vm_id)) {
+    if (near == NULL) {
         return map_each_vm(request, visit, context, err);
+    }
+    if (!map_near_vm(near, vm_id)) {
+        return 0;
     }
     if (map_vm(request, vm_id, &vm, err) < 0) {
         return -1;

@@ -59,6 +59,10 @@ MUST_CHECK int map_add(struct cim_request *request, struct cim_list *list,
 MUST_CHECK int map_ask_once(struct cim_request *request, json_t **kept, const char *path,
                             const json_t **out, struct error *err);
 
+/* map_ask_one - GET of one object, owned by the caller; *out stays NULL when there is none. */
+MUST_CHECK int map_ask_one(struct cim_request *request, const char *path, json_t **out,
+                           struct error *err);
+
 /* map_failed - after a path could not be made: for want of memory, unless the cause is told
  * already. Returns -1. */
 int map_failed(struct cim_request *request, struct error *err);
@@ -94,8 +98,8 @@ MUST_CHECK int map_peer(struct cim_request *request, const char *name, const jso
 
 /*
  * map_each_vm, map_each_job, map_each_authorization - visit all that the caller may see; ends when
- * visit returns -1. map_near_vms, map_near_jobs - only the one that the path has to do with, if it
- * tells one; near NULL: all.
+ * visit returns -1. map_near_vms, map_near_jobs - only the one that the path has to do with, and
+ * none when it names another thing; near NULL: all.
  */
 MUST_CHECK int map_each_vm(struct cim_request *request, map_visit *visit, void *context,
                            struct error *err);

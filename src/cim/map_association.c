@@ -8,6 +8,7 @@
  * the service to its settings and entries, is not documented there; clients ask without a class.
  * Here it is Msvm_ElementSettingData.
  */
+#include "base/uuid.h"
 #include "cim/map.h"
 
 #define HOPS 2
@@ -182,10 +183,12 @@ static int link_service(struct cim_request *request, struct cim_list *out, struc
 static int enumerate_settings(struct cim_request *request, const struct cim_path *near,
                               struct cim_list *out, struct error *err)
 {
+    char vm_id[UUID_TEXT_MAX];
+
     if (map_near_vms(request, near, link_vm, out, err) < 0) {
         return -1;
     }
-    return link_service(request, out, err);
+    return map_near_vm(near, vm_id) ? 0 : link_service(request, out, err);
 }
 
 const struct cim_provider map_element_settings = {.class_name = "Msvm_ElementSettingData",

@@ -11,7 +11,7 @@
 #define TIME_UTC 2U
 #define RUNS_ONCE 1U
 #define ELAPSED_MAX_S (36500ULL * 24 * 3600) /* a century: within an interval's digits */
-#define REMOVED_AFTER_US (5 * 60 * (uint64_t)US_PER_S)
+#define REMOVED_AFTER_US ((uint64_t)JOB_KEPT_S * (uint64_t)US_PER_S)
 
 /* --- one job -----------------------------------------------------------------------------------
  */
@@ -84,14 +84,17 @@ static const struct cim_instance *job_new(struct arena *arena, const json_t *job
     return instance;
 }
 
+const struct cim_instance *cim_job_instance(struct arena *arena, const json_t *job)
+{
+    return job_new(arena, job);
+}
+
 /* --- one by its path ---------------------------------------------------------------------------
  */
 
 /* GET /v1/jobs/{id}; *out stays NULL when there is none. */
 static int ask_for(struct cim_request *request, const char *id, json_t **out, struct error *err)
 {
-    struct client_refusal refusal = {0};
-    struct error why = {0};
     struct uuid uuid;
     char text[UUID_TEXT_MAX];
     char path[CLIENT_PATH_MAX];
@@ -104,17 +107,7 @@ static int ask_for(struct cim_request *request, const char *id, json_t **out, st
         request->status = CIM_FAILED;
         return -1;
     }
-    if (cim_call(request, "GET", path, NULL, out, &refusal, &why) == 0) {
-        return 0;
-    }
-    if (refusal.http_status == 404) {
-        request->status = CIM_OK;
-        return 0;
-    }
-    if (err != NULL) {
-        *err = why;
-    }
-    return -1;
+    return map_ask_one(request, path, out, err);
 }
 
 int map_job_visit(struct cim_request *request, const struct cim_path *path, map_visit *visit,

@@ -20,12 +20,12 @@ bool cim_list_add(struct arena *arena, struct cim_list *list, const struct cim_i
     }
     if (list->count == list->room) {
         uint32_t room = list->room == 0 ? LIST_FIRST_ROOM : list->room * 2;
-        const struct cim_instance **all = arena_take_many(arena, room, sizeof *all);
+        const struct cim_instance **all = arena_take_many(arena, room, sizeof(void *));
         if (all == NULL) {
             return false;
         }
         if (list->count > 0) {
-            memcpy(all, list->all, list->count * sizeof *all);
+            memcpy(all, list->all, list->count * sizeof(void *));
         }
         list->all = all;
         list->room = room;
@@ -143,13 +143,24 @@ static const struct cim_path *with_named_key(struct cim_request *request,
 /* --- one instance ------------------------------------------------------------------------------
  */
 
+/* What an association's path says of its first end, so that only those that link it are made. */
+static const struct cim_path *near_of(const struct cim_path *path)
+{
+    for (uint32_t i = 0; i < path->key_count; i++) {
+        if (path->keys[i].type == CIM_REFERENCE) {
+            return path->keys[i].path;
+        }
+    }
+    return NULL;
+}
+
 static int find_among_all(struct cim_request *request, const struct cim_provider *provider,
                           const struct cim_path *path, const struct cim_instance **out,
                           struct error *err)
 {
     struct cim_list list = {0};
 
-    if (provider->enumerate(request, NULL, &list, err) < 0) {
+    if (provider->enumerate(request, near_of(path), &list, err) < 0) {
         return -1;
     }
     for (uint32_t i = 0; i < list.count && *out == NULL; i++) {

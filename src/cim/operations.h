@@ -48,6 +48,7 @@ struct cim_request {
     enum cim_status status; /* set when an operation fails */
     json_t *host;           /* owned: GET /v1/host, once it was asked for */
     json_t *vms;            /* owned: GET /v1/vms, likewise */
+    json_t *vm;             /* owned: GET /v1/vms/{vm} of the first that was asked for alone */
     json_t *jobs;           /* owned: GET /v1/jobs, likewise */
     json_t *peers;          /* owned: GET /v1/hosts, likewise */
 };

@@ -156,7 +156,8 @@ void cim_xml_open_property(struct xml_text *text, const struct cim_property *pro
     } else if (property->reference_class != NULL) {
         xml_print(text, " REFERENCECLASS=\"%s\"", property->reference_class);
     }
-    if (property->embedded_class != NULL) {
+    if (property->embedded_class != NULL && !property->is_array) {
+        /* wbemcli does not take it of a PROPERTY.ARRAY; the class's qualifier says it there. */
         xml_raw(text, " EmbeddedObject=\"instance\"");
     }
     xml_raw(text, ">");

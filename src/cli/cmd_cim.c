@@ -28,36 +28,70 @@ static const struct option_row cim_options[] = {
     API_ROWS_COMMON,
 };
 
-#define CIM_COMMAND(variable, verb, function, line, words, more)                                   \
-    static const struct command variable = {                                                       \
-        .name = "cim " verb,                                                                       \
-        .run = function,                                                                           \
-        .summary = line,                                                                           \
-        .synopsis = (const char *const[]){"[--namespace NAME] [--json] " words, NULL},             \
-        .options = cim_options,                                                                    \
-        .option_count = ARRAY_COUNT(cim_options),                                                  \
-        .notes = more,                                                                             \
-    }
+/* The common fields; the rest follows in the initialiser. */
+#define CIM_COMMON .options = cim_options, .option_count = ARRAY_COUNT(cim_options)
+#define CIM_SYNOPSIS "[--namespace NAME] [--json] "
 
-CIM_COMMAND(cmd_enumerate, "enumerate", enumerate_run, "show the instances of a class", "CLASS",
-            "Those of the classes that descend from it are among them.\n");
-CIM_COMMAND(cmd_get, "get", get_run, "show one instance", "PATH",
-            "PATH is CLASS.KEY=\"VALUE\",KEY=\"VALUE\"; of a class with one instance its name will "
-            "do.\n");
-CIM_COMMAND(cmd_query, "query", query_run, "show what a WQL query finds", "WQL",
-            "    resilver cim query \"select * from Msvm_ConcreteJob where JobState = 4\"\n");
-CIM_COMMAND(cmd_associators, "associators", associators_run, "show what is linked with an instance",
-            "PATH", "PATH is as that of 'get'.\n");
-CIM_COMMAND(cmd_invoke, "invoke", invoke_run, "call a method of an instance",
-            "PATH METHOD [NAME=VALUE ...]",
-            "A reference is given as a path, a time as 20260301220000.000000+060 or "
-            "2026-03-01T22:00:00Z, an\nembedded instance as its XML or as @FILE. Ends with 0 after "
-            "the return values 0 and 4096.\n\n"
-            "    resilver cim invoke Msvm_ReplicationService Resynchronize \\\n"
-            "        ComputerSystem='Msvm_ComputerSystem.CreationClassName=\"Msvm_ComputerSystem\","
-            "Name=\"...\"'\n");
-CIM_COMMAND(cmd_classes, "classes", classes_run, "show the classes, or one with all it has",
-            "[CLASS]", NULL);
+static const struct command cmd_enumerate = {
+    .name = "cim enumerate",
+    .run = enumerate_run,
+    .summary = "show the instances of a class",
+    .synopsis = (const char *const[]){CIM_SYNOPSIS "CLASS", NULL},
+    .notes = "Those of the classes that descend from it are among them.\n",
+    CIM_COMMON,
+};
+
+static const struct command cmd_get = {
+    .name = "cim get",
+    .run = get_run,
+    .summary = "show one instance",
+    .synopsis = (const char *const[]){CIM_SYNOPSIS "PATH", NULL},
+    .notes =
+        "PATH is CLASS.KEY=\"VALUE\",KEY=\"VALUE\"; of a class with one instance its name will "
+        "do.\n",
+    CIM_COMMON,
+};
+
+static const struct command cmd_query = {
+    .name = "cim query",
+    .run = query_run,
+    .summary = "show what a WQL query finds",
+    .synopsis = (const char *const[]){CIM_SYNOPSIS "WQL", NULL},
+    .notes = "    resilver cim query \"select * from Msvm_ConcreteJob where JobState = 4\"\n",
+    CIM_COMMON,
+};
+
+static const struct command cmd_associators = {
+    .name = "cim associators",
+    .run = associators_run,
+    .summary = "show what is linked with an instance",
+    .synopsis = (const char *const[]){CIM_SYNOPSIS "PATH", NULL},
+    .notes = "PATH is as that of 'get'.\n",
+    CIM_COMMON,
+};
+
+static const struct command cmd_invoke = {
+    .name = "cim invoke",
+    .run = invoke_run,
+    .summary = "call a method of an instance",
+    .synopsis = (const char *const[]){CIM_SYNOPSIS "PATH METHOD [NAME=VALUE ...]", NULL},
+    .notes =
+        "A reference is given as a path, a time as 20260301220000.000000+060 or "
+        "2026-03-01T22:00:00Z, an\nembedded instance as its XML or as @FILE. Ends with 0 after "
+        "the return values 0 and 4096.\n\n"
+        "    resilver cim invoke Msvm_ReplicationService Resynchronize \\\n"
+        "        ComputerSystem='Msvm_ComputerSystem.CreationClassName=\"Msvm_ComputerSystem\","
+        "Name=\"...\"'\n",
+    CIM_COMMON,
+};
+
+static const struct command cmd_classes = {
+    .name = "cim classes",
+    .run = classes_run,
+    .summary = "show the classes, or one with all it has",
+    .synopsis = (const char *const[]){CIM_SYNOPSIS "[CLASS]", NULL},
+    CIM_COMMON,
+};
 
 static const struct command *const verbs[] = {&cmd_enumerate,   &cmd_get,    &cmd_query,
                                               &cmd_associators, &cmd_invoke, &cmd_classes};
@@ -325,6 +359,66 @@ static void print_class(const struct cim_class *class)
     }
 }
 
+static json_t *type_json(enum cim_type type, const char *reference_class)
+{
+    return json_string(type == CIM_REFERENCE ? reference_class : cim_type_name(type));
+}
+
+static json_t *parameter_json(const struct cim_parameter *parameter)
+{
+    return json_pack("{s:s, s:o, s:b, s:b, s:b}", "name", parameter->name, "type",
+                     type_json(parameter->type, parameter->reference_class), "array",
+                     (int)parameter->is_array, "in", (int)parameter->is_in, "out",
+                     (int)parameter->is_out);
+}
+
+static json_t *method_json(const struct cim_method *method)
+{
+    json_t *parameters = json_array();
+    bool is_complete = true;
+
+    for (uint32_t i = 0; i < method->parameter_count; i++) {
+        is_complete =
+            json_array_append_new(parameters, parameter_json(&method->parameters[i])) == 0 &&
+            is_complete;
+    }
+    if (!is_complete) {
+        json_decref(parameters);
+        return NULL;
+    }
+    return json_pack("{s:s, s:s, s:o}", "name", method->name, "type", cim_type_name(method->type),
+                     "parameters", parameters);
+}
+
+static json_t *property_json(const struct cim_property *property)
+{
+    return json_pack("{s:s, s:o, s:b, s:b}", "name", property->name, "type",
+                     type_json(property->type, property->reference_class), "array",
+                     (int)property->is_array, "key", (int)property->is_key);
+}
+
+static void print_class_json(const struct cim_class *class)
+{
+    json_t *properties = json_array();
+    json_t *methods = json_array();
+    bool is_complete = true;
+
+    for (uint32_t i = 0; i < class->property_count; i++) {
+        is_complete =
+            json_array_append_new(properties, property_json(&class->properties[i])) == 0 &&
+            is_complete;
+    }
+    for (uint32_t i = 0; i < class->method_count; i++) {
+        is_complete =
+            json_array_append_new(methods, method_json(&class->methods[i])) == 0 && is_complete;
+    }
+    json_t *root = json_pack("{s:i, s:s, s:s?, s:o, s:o}", "schema", JSON_OUT_SCHEMA, "class",
+                             class->name, "parent", class->parent ? class->parent->name : NULL,
+                             "properties", properties, "methods", methods);
+
+    json_out_print(stdout, root, is_complete);
+}
+
 static int print_class_names(const struct asking *asking)
 {
     json_t *names = json_array();
@@ -361,9 +455,10 @@ static int classes_do(struct api *api, struct error *err)
         result = print_class_names(&asking);
     } else if (result == 0) {
         result = find_class(&asking, api->args->word, &class, err);
-        if (result == 0) {
+        if (result == 0 && api->args->json) {
+            print_class_json(class);
+        } else if (result == 0) {
             print_class(class);
-            result = COMMAND_DONE;
         }
     }
     asking_done(&asking);

@@ -67,7 +67,7 @@ static void print_verbs(const struct command *command, FILE *out)
 {
     (void)fputc('\n', out);
     for (size_t i = 0; i < command->verb_count; i++) {
-        (void)fprintf(out, "  %-10s%s\n", word_of(command->verbs[i]), command->verbs[i]->summary);
+        (void)fprintf(out, "  %-12s%s\n", word_of(command->verbs[i]), command->verbs[i]->summary);
     }
 }
 

@@ -348,7 +348,7 @@ static bool handle(struct worker *worker, struct exchange *exchange)
     struct http_request request = request_of(worker, exchange);
     struct http_answer answer = {0};
 
-    arena_init(&worker->arena, CIM_REQUEST_BYTES);
+    arena_init(&worker->arena, CIM_LIST_BYTES);
     xml_text_init(&answer.body, HTTP_ANSWER_MAX);
     enum http_result result = protocol->handle(protocol->context, &request, &answer);
     if (result == HTTP_DONE) {
@@ -399,6 +399,10 @@ void *http_worker(void *context)
         work(worker, exchange, is_stopping);
         (void)pthread_mutex_lock(&http->lock);
         http->busy_count--;
+        /* The last answer may be out before its worker is back here. */
+        if (http->busy_count == 0) {
+            (void)pthread_cond_broadcast(&http->idle);
+        }
     }
     (void)pthread_mutex_unlock(&http->lock);
     return NULL;

@@ -9,6 +9,9 @@
 
 #include "gateway/wsman_names.h"
 
+#undef wsman_refuse /* wsman_fault.h: the analyzer's view of them */
+#undef wsman_refuse_error
+
 #define FAULT_WSMAN "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault"
 #define FAULT_ADDRESSING NS_ADDRESSING "/fault"
 #define FAULT_ENUMERATION NS_ENUMERATION "/fault"

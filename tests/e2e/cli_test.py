@@ -186,7 +186,7 @@ class Usage(lib.Case):
 
 # The commands that have verbs, and one of those.
 A_VERB = {"replica": "rollback", "config": "show", "vm": "list", "host": "pair", "auth": "add",
-          "relationship": "create", "job": "watch", "state": "backup"}
+          "relationship": "create", "job": "watch", "state": "backup", "cim": "invoke"}
 WITHOUT_VERB = ("status", "resync", "events", "stats")
 
 

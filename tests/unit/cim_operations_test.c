@@ -115,6 +115,21 @@ static void a_list_of_the_service_is_asked_for_once(void **state)
     rig_stop(&rig);
 }
 
+static void a_single_vm_is_asked_for_alone_and_two_as_a_list(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, CIM_ROLE_VIEWER);
+    (void)get(&rig, SYSTEM_PATH(WEB));
+    (void)get(&rig, HOP_PATH("Msvm_ReplicationRelationship", WEB, "0"));
+    assert_int_equal(atomic_load(&rig.stub.calls), 2); /* host, the VM */
+    (void)get(&rig, SYSTEM_PATH(DB));
+    (void)get(&rig, SYSTEM_PATH(SPARE));
+    assert_int_equal(atomic_load(&rig.stub.calls), 3); /* all VMs */
+    rig_stop(&rig);
+}
+
 /* --- paths that name nothing -------------------------------------------------------------------
  */
 
@@ -611,6 +626,7 @@ int main(void)
         cmocka_unit_test(every_class_is_enumerated_with_those_that_descend_from_it),
         cmocka_unit_test(every_instance_is_found_by_its_own_path),
         cmocka_unit_test(a_list_of_the_service_is_asked_for_once),
+        cmocka_unit_test(a_single_vm_is_asked_for_alone_and_two_as_a_list),
         cmocka_unit_test(paths_that_name_nothing_are_refused_with_words),
         cmocka_unit_test(an_ancestor_class_and_a_namespace_in_the_path_are_fine),
         cmocka_unit_test(a_namespace_and_a_class_are_resolved_or_refused),

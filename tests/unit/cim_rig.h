@@ -53,31 +53,29 @@
 #define DB_DISKS "{\"name\": \"sda\", \"size_bytes\": 8192, \"included\": true}"
 #define AN_ERROR "{\"code\": 32777, \"kind\": \"peer\", \"message\": \"db2 does not answer\"}"
 #define DB_REPLICA RELATIONSHIP(DB, "db1", "0", "2", "3", "2", "db2", DB_DISKS)
+#define DB_EXTENDING RELATIONSHIP(DB, "db1", "1", "3", "3", "1", "db3", DB_DISKS)
 #define AN_ENTRY                                                                                   \
     "{\"allowed_primary\": \"db2\", \"fingerprint\": \"ab\", \"trust_group\": \"DEFAULT\", "       \
     "\"storage_root\": \"/srv/replicas\", \"created\": null}"
+
+#define A_VM(id, name, mode, disks, relationships)                                                 \
+    "{\"id\": \"" id "\", \"name\": \"" name "\", \"mode\": " mode                                 \
+    ", \"inventory\": null, \"disks\": [" disks "], \"relationships\": [" relationships "]}"
+#define A_DISK(name, path) "{\"name\": \"" name "\", \"path\": \"" path "\", \"format\": null}"
+#define WEB_VM                                                                                     \
+    A_VM(WEB, "web1", "1", A_DISK("vda", "/srv/web1.raw") ", " A_DISK("vdb", "/srv/b.raw"),        \
+         RELATIONSHIP(WEB, "web1", "0", "1", "9", "3", "db2", WEB_DISKS))
+#define DB_VM A_VM(DB, "db1", "2", "", DB_REPLICA ", " DB_EXTENDING)
+#define SPARE_VM A_VM(SPARE, "spare", "0", A_DISK("vda", "/srv/spare.raw"), "")
 
 static const struct stub_answer the_answers[] = {
     {"GET /v1/host",
      "{\"name\": \"here\", \"version\": \"1.2\", \"fingerprint\": \"abcd\", \"uptime_s\": 60, "
      "\"replication\": {\"enabled\": true, \"listen\": \"0.0.0.0:8490\", \"advertise\": \"h:1\"}}"},
-    {"GET /v1/vms",
-     "{\"vms\": [{\"id\": \"" WEB "\", \"name\": \"web1\", \"mode\": 1, \"inventory\": \"plain\", "
-     "\"disks\": [{\"name\": \"vda\", \"path\": \"/srv/web1.raw\", \"format\": \"raw\"}, "
-     "{\"name\": \"vdb\", \"path\": \"/srv/web1-b.raw\", \"format\": null}], \"relationships\": "
-     "[" RELATIONSHIP(
-         WEB, "web1", "0", "1", "9", "3", "db2",
-         WEB_DISKS) "]}, "
-                    "{\"id\": \"" DB
-                    "\", \"name\": \"db1\", \"mode\": 2, \"inventory\": null, \"disks\": [], "
-                    "\"relationships\": [" DB_REPLICA ", " RELATIONSHIP(
-                        DB, "db1", "1", "3", "3", "1", "db3",
-                        DB_DISKS) "]}, "
-                                  "{\"id\": \"" SPARE
-                                  "\", \"name\": \"spare\", \"mode\": 0, \"inventory\": \"plain\", "
-                                  "\"disks\": [{\"name\": \"vda\", \"path\": \"/srv/spare.raw\", "
-                                  "\"format\": \"raw\"}], "
-                                  "\"relationships\": []}]}"},
+    {"GET /v1/vms", "{\"vms\": [" WEB_VM ", " DB_VM ", " SPARE_VM "]}"},
+    {"GET /v1/vms/" WEB, WEB_VM},
+    {"GET /v1/vms/" DB, DB_VM},
+    {"GET /v1/vms/" SPARE, SPARE_VM},
     {"GET /v1/hosts", "{\"hosts\": [{\"name\": \"db2\", \"address\": \"db2.example:8491\", "
                       "\"fingerprint\": \"ab\"}]}"},
     {"GET /v1/jobs", "{\"jobs\": [" JOB_OF(JOB, VM_OF(WEB, "web1"), "4", "null") ", " JOB_OF(

@@ -49,7 +49,8 @@ static inline int rig_tear_down(void **state)
 #define RIG_TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 
 /* wbemcli breaks on these: only NAMESPACE and CLASSNAME may be empty elements, and there are no
- * comments, null items, CDATA and character references. */
+ * comments, null items, CDATA and character references, and no array says that it has embedded
+ * instances. */
 static inline void rig_expect_readable(const char *text)
 {
     static const char *const broken[] = {"<!", "VALUE.NULL", "&#", "<?", "CDATA"};
@@ -57,6 +58,14 @@ static inline void rig_expect_readable(const char *text)
     for (size_t i = 0; i < ARRAY_COUNT(broken); i++) {
         if (strstr(text, broken[i]) != NULL) {
             fail_msg("%s in %s", broken[i], text);
+        }
+    }
+    for (const char *at = strstr(text, "<PROPERTY.ARRAY "); at != NULL;
+         at = strstr(at + 1, "<PROPERTY.ARRAY ")) {
+        const char *attribute = strstr(at, "EmbeddedObject");
+
+        if (attribute != NULL && attribute < strchr(at, '>')) {
+            fail_msg("an attribute that arrays have not: %.80s", at);
         }
     }
     for (const char *at = strstr(text, "/>"); at != NULL; at = strstr(at + 1, "/>")) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "xml/tree.h"
 
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -594,6 +595,51 @@ static void lone_surrogates_are_refused(void **state)
     expect_refused_bytes(fixture, wide, len_bytes, NULL, XML_NOT_WELL_FORMED);
 }
 
+/* --- real clients ----------------------------------------------------------------------------- */
+
+/* The body of a request in a file; 0: there is none. */
+static size_t read_body(const char *path, char *out, size_t room_bytes, const char **body)
+{
+    FILE *file = fopen(path, "r");
+
+    assert_non_null(file);
+    size_t used = fread(out, 1, room_bytes - 1, file);
+
+    assert_int_equal(fclose(file), 0);
+    out[used] = '\0';
+    const char *end = strstr(out, "\r\n\r\n");
+
+    *body = end == NULL ? strstr(out, "\n\n") : end;
+    assert_non_null(*body);
+    *body += strspn(*body, "\r\n");
+    return strlen(*body);
+}
+
+static void requests_of_real_clients_are_read(void **state)
+{
+    static char content[65536];
+    struct fixture *fixture = *state;
+    glob_t found;
+    size_t read_count = 0;
+
+    assert_int_equal(glob(SOURCE_ROOT "/tests/interop/requests/*.http", 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        const char *body = NULL;
+        size_t body_bytes = read_body(found.gl_pathv[i], content, sizeof content, &body);
+
+        if (body_bytes == 0) {
+            continue;
+        }
+        if (parse_bytes(fixture, body, body_bytes, "utf-8") != 0) {
+            fail_msg("%s: %s", found.gl_pathv[i], fixture->err.message);
+        }
+        assert_true(xml_is(fixture->root, "", "CIM") || xml_is(fixture->root, NULL, "Envelope"));
+        read_count++;
+    }
+    globfree(&found);
+    assert_true(read_count >= 30);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -626,6 +672,7 @@ int main(void)
         TEST(encodings_hide_no_markup),
         TEST(broken_utf8_is_refused),
         TEST(lone_surrogates_are_refused),
+        TEST(requests_of_real_clients_are_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

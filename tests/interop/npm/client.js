@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// client.js PORT USER:PASSWORD enumerate CLASS | get CLASS SELECTOR VALUE | invoke CLASS METHOD JSON
+// client.js PORT USER:PASSWORD enumerate CLASS | get CLASS SELECTOR VALUE | invoke CLASS METHOD JSON | state CLASS ID NUMBER
 // Sends what @device-management-toolkit/wsman-messages makes, and prints one JSON line: an array of
 // {status, text}.
 'use strict'
@@ -46,6 +46,12 @@ async function main () {
     const selector = rest.length ? { name: rest[0], value: rest[1] } : namespace
     answers.push(await post(creator.createXml(
       creator.createHeader(BaseActions.GET, className, selector), creator.createCommonBody.Get())))
+  } else if (command === 'state') {
+    const [id, state] = rest
+    answers.push(await post(creator.createXml(
+      creator.createHeader(PREFIX + className + '/RequestStateChange', className,
+        { name: 'InstanceID', value: id }),
+      creator.createCommonBody.RequestStateChange(PREFIX + className, Number(state)))))
   } else {
     const [method, data] = rest
     answers.push(await post(creator.createXml(

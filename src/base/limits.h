@@ -222,7 +222,7 @@
 #define CONTROL_DISCARD_MAX (1 * MIB) /* of a body that is too long, read before it is said so */
 #define CONTROL_MEMBERS_MAX 16U       /* that one object of a request may have */
 #define CONTROL_LIST_MAX 10000U       /* ?limit= of events and statistics */
-#define CONTROL_JOBS_MAX 1000U        /* ?limit= of jobs: each may have a report of 64 KiB */
+#define CONTROL_JOBS_MAX 2048U        /* ?limit= of jobs, all open ones among them: 64 KiB each */
 #define CONTROL_LIST_DEFAULT 100U     /* without ?limit= */
 
 /* --- the control API's client ------------------------------------------------------------------

@@ -11,7 +11,7 @@
 #define TIME_UTC 2U
 #define RUNS_ONCE 1U
 #define ELAPSED_MAX_S (36500ULL * 24 * 3600) /* a century: within an interval's digits */
-#define REMOVED_AFTER_US (5 * 60 * (uint64_t)US_PER_S)
+#define REMOVED_AFTER_US ((uint64_t)JOB_KEPT_S * (uint64_t)US_PER_S)
 
 /* --- one job -----------------------------------------------------------------------------------
  */
@@ -82,6 +82,11 @@ static const struct cim_instance *job_new(struct arena *arena, const json_t *job
     cim_set_boolean(instance, "Cancellable", map_is(job, "cancellable"));
     set_error(instance, json_object_get(job, "error"));
     return instance;
+}
+
+const struct cim_instance *cim_job_instance(struct arena *arena, const json_t *job)
+{
+    return job_new(arena, job);
 }
 
 /* --- one by its path ---------------------------------------------------------------------------

@@ -44,6 +44,12 @@ static const struct cim_instance *relationship_new(struct cim_request *request, 
     return relationship;
 }
 
+const struct cim_instance *cim_relationship_instance(struct cim_request *request,
+                                                     const json_t *relationship)
+{
+    return relationship_new(request, json_object_get(relationship, "vm"), relationship);
+}
+
 static int add_relationships(struct cim_request *request, const json_t *vm, void *context,
                              struct error *err)
 {

@@ -20,12 +20,12 @@ bool cim_list_add(struct arena *arena, struct cim_list *list, const struct cim_i
     }
     if (list->count == list->room) {
         uint32_t room = list->room == 0 ? LIST_FIRST_ROOM : list->room * 2;
-        const struct cim_instance **all = arena_take_many(arena, room, sizeof *all);
+        const struct cim_instance **all = arena_take_many(arena, room, sizeof(void *));
         if (all == NULL) {
             return false;
         }
         if (list->count > 0) {
-            memcpy(all, list->all, list->count * sizeof *all);
+            memcpy(all, list->all, list->count * sizeof(void *));
         }
         list->all = all;
         list->room = room;

@@ -99,7 +99,7 @@ static int read_namespace(struct cursor *cursor, bool has_host, const char **out
 /* Of a class or a key. */
 static int read_name(struct cursor *cursor, const char *what, const char **out)
 {
-    const char *end = cursor->at;
+    const char *end;
 
     skip_blanks(cursor);
     for (end = cursor->at; is_letter(*end) || (end > cursor->at && is_digit(*end)); end++) {

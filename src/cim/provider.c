@@ -108,7 +108,7 @@ void cim_set_time(struct cim_instance *instance, const char *name, const json_t 
 static const struct cim_path *system_path(struct arena *arena, const char *name)
 {
     return cim_path_new(arena, "Msvm_ComputerSystem", "CreationClassName", "Msvm_ComputerSystem",
-                        "Name", name, NULL);
+                        "Name", name, (const char *)NULL);
 }
 
 static int host_name(struct cim_request *request, const char **out, struct error *err)
@@ -142,7 +142,7 @@ const struct cim_path *cim_path_of_service(struct cim_request *request, struct e
     }
     return cim_path_new(request->arena, "Msvm_ReplicationService", "SystemCreationClassName",
                         "Msvm_ComputerSystem", "SystemName", name, "CreationClassName",
-                        "Msvm_ReplicationService", "Name", "replicasvc", NULL);
+                        "Msvm_ReplicationService", "Name", "replicasvc", (const char *)NULL);
 }
 
 const struct cim_path *cim_path_of_vm(struct arena *arena, const char *vm_id)
@@ -154,7 +154,7 @@ const struct cim_path *map_path_of(struct arena *arena, const char *class_name,
                                    const char *instance_id)
 {
     return cim_path_new(arena, class_name, "InstanceID", instance_id != NULL ? instance_id : "",
-                        NULL);
+                        (const char *)NULL);
 }
 
 const struct cim_path *cim_path_of_relationship(struct arena *arena, const char *vm_id, int hop)

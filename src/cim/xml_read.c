@@ -399,7 +399,7 @@ static const char *skip_declaration(const char *text)
 {
     const char *at = text + strspn(text, WHITE);
 
-    if (strncmp(at, "<?xml", 5) == 0 && strspn(at + 5, WHITE) > 0) {
+    if (strncmp(at, "<?xml", 5) == 0 && at[5] != '\0' && strchr(WHITE, at[5]) != NULL) {
         const char *end = strstr(at, "?>");
 
         return end == NULL ? at : end + 2;

@@ -28,36 +28,70 @@ static const struct option_row cim_options[] = {
     API_ROWS_COMMON,
 };
 
-#define CIM_COMMAND(variable, verb, function, line, words, more)                                   \
-    static const struct command variable = {                                                       \
-        .name = "cim " verb,                                                                       \
-        .run = function,                                                                           \
-        .summary = line,                                                                           \
-        .synopsis = (const char *const[]){"[--namespace NAME] [--json] " words, NULL},             \
-        .options = cim_options,                                                                    \
-        .option_count = ARRAY_COUNT(cim_options),                                                  \
-        .notes = more,                                                                             \
-    }
+/* The common fields; the rest follows in the initialiser. */
+#define CIM_COMMON .options = cim_options, .option_count = ARRAY_COUNT(cim_options)
+#define CIM_SYNOPSIS "[--namespace NAME] [--json] "
 
-CIM_COMMAND(cmd_enumerate, "enumerate", enumerate_run, "show the instances of a class", "CLASS",
-            "Those of the classes that descend from it are among them.\n");
-CIM_COMMAND(cmd_get, "get", get_run, "show one instance", "PATH",
-            "PATH is CLASS.KEY=\"VALUE\",KEY=\"VALUE\"; of a class with one instance its name will "
-            "do.\n");
-CIM_COMMAND(cmd_query, "query", query_run, "show what a WQL query finds", "WQL",
-            "    resilver cim query \"select * from Msvm_ConcreteJob where JobState = 4\"\n");
-CIM_COMMAND(cmd_associators, "associators", associators_run, "show what is linked with an instance",
-            "PATH", "PATH is as that of 'get'.\n");
-CIM_COMMAND(cmd_invoke, "invoke", invoke_run, "call a method of an instance",
-            "PATH METHOD [NAME=VALUE ...]",
-            "A reference is given as a path, a time as 20260301220000.000000+060 or "
-            "2026-03-01T22:00:00Z, an\nembedded instance as its XML or as @FILE. Ends with 0 after "
-            "the return values 0 and 4096.\n\n"
-            "    resilver cim invoke Msvm_ReplicationService Resynchronize \\\n"
-            "        ComputerSystem='Msvm_ComputerSystem.CreationClassName=\"Msvm_ComputerSystem\","
-            "Name=\"...\"'\n");
-CIM_COMMAND(cmd_classes, "classes", classes_run, "show the classes, or one with all it has",
-            "[CLASS]", NULL);
+static const struct command cmd_enumerate = {
+    .name = "cim enumerate",
+    .run = enumerate_run,
+    .summary = "show the instances of a class",
+    .synopsis = (const char *const[]){CIM_SYNOPSIS "CLASS", NULL},
+    .notes = "Those of the classes that descend from it are among them.\n",
+    CIM_COMMON,
+};
+
+static const struct command cmd_get = {
+    .name = "cim get",
+    .run = get_run,
+    .summary = "show one instance",
+    .synopsis = (const char *const[]){CIM_SYNOPSIS "PATH", NULL},
+    .notes =
+        "PATH is CLASS.KEY=\"VALUE\",KEY=\"VALUE\"; of a class with one instance its name will "
+        "do.\n",
+    CIM_COMMON,
+};
+
+static const struct command cmd_query = {
+    .name = "cim query",
+    .run = query_run,
+    .summary = "show what a WQL query finds",
+    .synopsis = (const char *const[]){CIM_SYNOPSIS "WQL", NULL},
+    .notes = "    resilver cim query \"select * from Msvm_ConcreteJob where JobState = 4\"\n",
+    CIM_COMMON,
+};
+
+static const struct command cmd_associators = {
+    .name = "cim associators",
+    .run = associators_run,
+    .summary = "show what is linked with an instance",
+    .synopsis = (const char *const[]){CIM_SYNOPSIS "PATH", NULL},
+    .notes = "PATH is as that of 'get'.\n",
+    CIM_COMMON,
+};
+
+static const struct command cmd_invoke = {
+    .name = "cim invoke",
+    .run = invoke_run,
+    .summary = "call a method of an instance",
+    .synopsis = (const char *const[]){CIM_SYNOPSIS "PATH METHOD [NAME=VALUE ...]", NULL},
+    .notes =
+        "A reference is given as a path, a time as 20260301220000.000000+060 or "
+        "2026-03-01T22:00:00Z, an\nembedded instance as its XML or as @FILE. Ends with 0 after "
+        "the return values 0 and 4096.\n\n"
+        "    resilver cim invoke Msvm_ReplicationService Resynchronize \\\n"
+        "        ComputerSystem='Msvm_ComputerSystem.CreationClassName=\"Msvm_ComputerSystem\","
+        "Name=\"...\"'\n",
+    CIM_COMMON,
+};
+
+static const struct command cmd_classes = {
+    .name = "cim classes",
+    .run = classes_run,
+    .summary = "show the classes, or one with all it has",
+    .synopsis = (const char *const[]){CIM_SYNOPSIS "[CLASS]", NULL},
+    CIM_COMMON,
+};
 
 static const struct command *const verbs[] = {&cmd_enumerate,   &cmd_get,    &cmd_query,
                                               &cmd_associators, &cmd_invoke, &cmd_classes};

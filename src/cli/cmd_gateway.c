@@ -307,7 +307,7 @@ static int fingerprint(const char *path, char out[FINGERPRINT_TEXT_MAX], struct 
         return fail(err, ERR_INTERNAL, 0, "the certificate's fingerprint cannot be computed");
     }
     for (unsigned int i = 0; i < count; i++) {
-        (void)snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+        (void)snprintf(out + (size_t)2 * i, 3, "%02x", bytes[i]);
     }
     return 0;
 }

@@ -16,12 +16,12 @@
  * password that anybody knows, and what it says is not looked at. */
 static const char nobodys_setting[] = "$y$j9T$7bJkMX3v1x1HZ9sVq0dY8.";
 
-static void free_data(struct crypt_data **data)
+/* It has the password. */
+static void free_data(struct crypt_data *data)
 {
-    if (*data != NULL) {
-        explicit_bzero(*data, sizeof **data);
-        free(*data);
-        *data = NULL;
+    if (data != NULL) {
+        explicit_bzero(data, sizeof *data);
+        free(data);
     }
 }
 
@@ -40,18 +40,23 @@ static bool is_equal(const char *a, const char *b)
     return difference == 0;
 }
 
+static bool fits(const char *setting, const char *password, struct crypt_data *data)
+{
+    const char *made = crypt_r(password, setting, data);
+
+    return made != NULL && made[0] == '$' && is_equal(made, setting);
+}
+
 bool users_verify(const struct user *user, const char *password)
 {
-    CLEANUP(free_data) struct crypt_data *data = calloc(1, sizeof *data);
+    struct crypt_data *data = calloc(1, sizeof *data);
     bool has_hash = user != NULL && user->hash[0] == '$';
 
     if (data == NULL) {
         return false;
     }
-    const char *setting = has_hash ? user->hash : nobodys_setting;
-    const char *made = crypt_r(password, setting, data);
-    bool is_fine = made != NULL && made[0] == '$' && is_equal(made, setting);
-
+    bool is_fine = fits(has_hash ? user->hash : nobodys_setting, password, data);
+    free_data(data);
     return has_hash && is_fine;
 }
 
@@ -67,18 +72,11 @@ static int check_password(const char *password, struct error *err)
     return 0;
 }
 
-int users_hash(const char *password, char out[USER_HASH_MAX], struct error *err)
+static int make_hash(const char *password, struct crypt_data *data, char out[USER_HASH_MAX],
+                     struct error *err)
 {
-    CLEANUP(free_data) struct crypt_data *data = NULL;
     char setting[CRYPT_GENSALT_OUTPUT_SIZE];
 
-    if (check_password(password, err) < 0) {
-        return -1;
-    }
-    data = calloc(1, sizeof *data);
-    if (data == NULL) {
-        return fail(err, ERR_LIMIT, ENOMEM, "out of memory for a password's hash");
-    }
     /* NULL: the salt is of the kernel's random bytes. */
     if (crypt_gensalt_rn(YESCRYPT, 0, NULL, 0, setting, (int)sizeof setting) == NULL) {
         return fail(err, ERR_INTERNAL, errno, "libcrypt makes no salt for yescrypt");
@@ -89,4 +87,20 @@ int users_hash(const char *password, char out[USER_HASH_MAX], struct error *err)
     }
     (void)snprintf(out, USER_HASH_MAX, "%s", made);
     return 0;
+}
+
+int users_hash(const char *password, char out[USER_HASH_MAX], struct error *err)
+{
+    struct crypt_data *data = NULL;
+
+    if (check_password(password, err) < 0) {
+        return -1;
+    }
+    data = calloc(1, sizeof *data);
+    if (data == NULL) {
+        return fail(err, ERR_LIMIT, ENOMEM, "out of memory for a password's hash");
+    }
+    int result = make_hash(password, data, out, err);
+    free_data(data);
+    return result;
 }

@@ -199,7 +199,7 @@ static void wait_until_idle(struct http *http, unsigned grace_ms)
     int result = 0;
 
     (void)pthread_mutex_lock(&http->lock);
-    while (http->pending_count > 0 && result != ETIMEDOUT) {
+    while (http->pending_count + http->busy_count > 0 && result != ETIMEDOUT) {
         result = pthread_cond_timedwait(&http->idle, &http->lock, &until);
     }
     (void)pthread_mutex_unlock(&http->lock);

@@ -238,7 +238,7 @@ struct http {
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t work;  /* the queue has something, or all ends */
     pthread_cond_t due;   /* a deadline may be earlier than the reaper thinks, or all ends */
-    pthread_cond_t idle;  /* nothing is pending any more */
+    pthread_cond_t idle;  /* nothing is pending, or no worker busy, any more */
     struct connection *connections;
     struct exchange_list queue;
     struct exchange_list parked;

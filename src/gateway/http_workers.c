@@ -399,6 +399,10 @@ void *http_worker(void *context)
         work(worker, exchange, is_stopping);
         (void)pthread_mutex_lock(&http->lock);
         http->busy_count--;
+        /* The last answer may be out before its worker is back here. */
+        if (http->busy_count == 0) {
+            (void)pthread_cond_broadcast(&http->idle);
+        }
     }
     (void)pthread_mutex_unlock(&http->lock);
     return NULL;

@@ -17,40 +17,23 @@ struct pulling {
     uint64_t characters;
 };
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-
-    return text ? text : "";
-}
-
 /* --- from a change to an indication ------------------------------------------------------------
  */
 
-static const struct cim_path *path_of_change(struct arena *arena, const char *kind,
-                                             const json_t *object)
+/* The object as it was when it changed. NULL: of a kind that is not told, or of a VM that the
+ * caller may not see any more. */
+static const struct cim_instance *source_of(struct pulling *pulling, const char *kind,
+                                            const json_t *object)
 {
-    if (strcmp(kind, "job") == 0) {
-        return cim_path_of_job(arena, text_of(object, "id"));
-    }
-    if (strcmp(kind, "relationship") == 0) {
-        return cim_path_of_relationship(arena, text_of(json_object_get(object, "vm"), "id"),
-                                        (int)json_integer_value(json_object_get(object, "hop")));
-    }
-    return NULL;
-}
+    struct cim_request *cim = &pulling->exchange->cim;
 
-/* The object as it is now. NULL: it is gone, or may not be seen any more, or the service does not
- * say: there is nothing to tell then. */
-static const struct cim_instance *source_of(struct pulling *pulling, const struct cim_path *path)
-{
-    const struct cim_instance *instance = NULL;
-
-    if (!path || cim_get_instance(&pulling->exchange->cim, pulling->enumeration->space, path,
-                                  &instance, NULL) < 0) {
+    if (!cim_may_see(cim, json_object_get(object, "vm"))) {
         return NULL;
     }
-    return instance;
+    if (strcmp(kind, "job") == 0) {
+        return cim_job_instance(cim->arena, object);
+    }
+    return strcmp(kind, "relationship") == 0 ? cim_relationship_instance(cim, object) : NULL;
 }
 
 static struct cim_instance *indication_of(struct pulling *pulling,
@@ -95,8 +78,7 @@ static void write_lost(struct pulling *pulling, uint32_t lost)
 static void write_change(struct pulling *pulling, const char *kind, const json_t *object,
                          uint32_t lost)
 {
-    const struct cim_path *path = path_of_change(pulling->exchange->arena, kind, object);
-    const struct cim_instance *source = source_of(pulling, path);
+    const struct cim_instance *source = source_of(pulling, kind, object);
     const struct cim_instance *indication = source ? indication_of(pulling, source) : NULL;
     uint64_t characters = 0;
 

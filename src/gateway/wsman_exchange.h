@@ -70,8 +70,8 @@ struct wsman_target {
 MUST_CHECK int wsman_target_read(struct wsman_exchange *exchange, struct wsman_target *out);
 
 /*
- * wsman_object - the object that the target names. Without any selector: the only one of its class,
- * if it is (DSP0226 5.1.2.2: what exists once needs none; winrm and others then send none).
+ * wsman_object - the object that the target names. Without any selector: the one of a class that
+ * has just one by its nature (DSP0226 5.1.2.2: it needs none; winrm and others then send none).
  */
 MUST_CHECK int wsman_object(struct wsman_exchange *exchange, const struct wsman_target *target,
                             const struct cim_path **out);

@@ -78,11 +78,12 @@ static int check_query_class(struct finding *finding, const struct wql *query)
 static int refused_filter(struct finding *finding, const struct error *err)
 {
     switch (finding->exchange->cim.status) {
+    case CIM_INVALID_QUERY:
+        return bad_filter(finding, err);
     case CIM_NOT_FOUND:
     case CIM_INVALID_CLASS:
     case CIM_INVALID_PARAMETER:
     case CIM_INVALID_NAMESPACE:
-    case CIM_INVALID_QUERY:
         (void)bad_filter(finding, err);
         finding->exchange->fault.status = finding->exchange->cim.status;
         return -1;

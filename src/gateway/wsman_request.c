@@ -343,6 +343,17 @@ static int refuse_document(struct wsman_fault *fault, enum xml_fault why, const 
     return wsman_refuse_error(fault, WSMAN_SCHEMA_VALIDATION, err);
 }
 
+/* Of an envelope of another SOAP: it is told which of its messages was wrong. */
+static void keep_message_id(struct reading *reading, const struct xml_element *envelope)
+{
+    const struct xml_element *message_id =
+        xml_child(xml_child(envelope, NULL, "Header"), NS_ADDRESSING, "MessageID");
+
+    if (message_id && read_message_id(reading, message_id) < 0) {
+        return; /* the version's fault comes first */
+    }
+}
+
 static int read_document(struct reading *reading, struct xml_element **out)
 {
     const char *charset = charset_of(reading->http);
@@ -361,6 +372,7 @@ static int read_document(struct reading *reading, struct xml_element **out)
                             "the document is no SOAP envelope but <%.64s>", (*out)->name);
     }
     if (strcmp((*out)->space, NS_SOAP) != 0) {
+        keep_message_id(reading, *out);
         return wsman_refuse(reading->fault, WSMAN_VERSION_MISMATCH,
                             "the envelope is not of SOAP 1.2 (" NS_SOAP ")");
     }

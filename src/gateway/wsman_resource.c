@@ -147,8 +147,8 @@ static int add_selector(struct collecting *collecting, const struct cim_key *key
             return refuse_twice(collecting, key->name);
         }
         collecting->has_namespace = true;
-        if (*key->text) {
-            collecting->resource->namespace_name = key->text;
+        if (*key->text && !*collecting->resource->namespace_name) {
+            collecting->resource->namespace_name = key->text; /* an URI's own stays */
         }
         return 0;
     }

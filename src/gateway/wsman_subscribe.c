@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * wsman_subscribe.c - changes of jobs and relationships, pulled as they happen. An event is an
- * instance of CIM_InstModification with the object as it is when it is pulled: whoever is slow sees
- * the last state, never one that is over. Source: DSP0226 1.2.0 section 10 (pull mode, 10.2.9.4);
- * DSP0227 1.2.0 section 15.
+ * instance of CIM_InstModification with the object as it was when it changed. Source: DSP0226 1.2.0
+ * section 10 (pull mode, 10.2.9.4); DSP0227 1.2.0 section 15.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -134,6 +133,7 @@ static int fill(struct wsman_exchange *exchange, const struct wsman_target *targ
         return wsman_refuse(&exchange->fault, WSMAN_QUOTA_LIMIT,
                             "out of memory for the subscription");
     }
+    enumeration->style.has_instances_as_elements = true; /* DSP0227 15: SourceInstance */
     if (take_source(exchange, target, enumeration) < 0 ||
         read_filter(exchange, body, &context->arena, enumeration) < 0) {
         return -1;

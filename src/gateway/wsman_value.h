@@ -17,6 +17,7 @@ struct wsman_style {
     bool is_wmi;                /* the namespace is in the prefix */
     const char *namespace_name; /* of objects whose path says none */
     bool is_plain_datetime;
+    bool has_instances_as_elements; /* embedded ones; else, as Hyper-V's strings, text of CIM-XML */
 };
 
 /* What is shown of an instance. */
@@ -38,8 +39,8 @@ void wsman_write_uri(struct xml_text *text, const struct wsman_style *style,
 void wsman_write_epr(struct xml_text *text, const struct wsman_style *style,
                      const struct cim_path *path, bool is_wrapped);
 
-/* wsman_write_value - the element, or elements of an array: <p:NAME>. arena: for what is only
- * needed meanwhile. */
+/* wsman_write_value - the element, or elements of an array: <p:NAME>; embedded instances as text.
+ * arena: for what is only needed meanwhile. */
 void wsman_write_value(struct xml_text *text, const struct wsman_style *style, struct arena *arena,
                        const char *name, const struct cim_value *value);
 

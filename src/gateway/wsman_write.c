@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * wsman_write.c - the writing half of wsman_value.h. An instance may hold embedded ones; what those
- * hold is written as the text of CIM-XML, so that no function calls itself.
+ * wsman_write.c - the writing half of wsman_value.h. Embedded instances are strings in this model,
+ * and are written as such, as Hyper-V does: the text of CIM-XML. Those of indications are elements;
+ * what they hold in turn is text again, so that no function calls itself.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -201,7 +202,8 @@ static void write_inner_instance(struct xml_text *text, const struct wsman_style
 void wsman_write_value(struct xml_text *text, const struct wsman_style *style, struct arena *arena,
                        const char *name, const struct cim_value *value)
 {
-    write_value(text, style, arena, "p", name, value, write_inner_instance);
+    write_value(text, style, arena, "p", name, value,
+                style->has_instances_as_elements ? write_inner_instance : NULL);
 }
 
 static bool is_shown(const struct wsman_shape *shape, const struct cim_property *property)

@@ -648,10 +648,18 @@ static void suspend_job(struct service *service, const struct service_asker *ask
 }
 
 static void resume_job(struct service *service, const struct service_asker *asker,
-                       struct service_job *job)
+                       struct service_relationship *at, struct service_job *job)
 {
     struct error err = {0};
 
+    if (job->phase == PHASE_AT_WORK && job->stop == STOP_SUSPEND) {
+        service_resume_stopping(service, job);
+        if (at->row.state == STATE_RESYNC_SUSPENDED) {
+            (void)service_move(service, at, EVENT_RESYNC_BEGINS, NULL);
+        }
+        service_reply_started(asker, &job->row.id);
+        return;
+    }
     if (job->phase == PHASE_HELD || (job->phase == PHASE_WAITING &&
                                      (job->row.next_try_us != 0 || job->row.scheduled_us != 0))) {
         service_resume_job(service, job);
@@ -713,7 +721,7 @@ void service_request_job_state(struct service *service, const struct service_ask
     }
     switch (requested_state) {
     case 2:
-        resume_job(service, asker, job);
+        resume_job(service, asker, at, job);
         return;
     case 3:
         suspend_job(service, asker, at, job);

@@ -3,8 +3,9 @@
 that a test says once what must be so on each."""
 import collections
 import json
-import sys
 import os
+import re
+import sys
 from xml.sax.saxutils import escape, quoteattr
 import xml.etree.ElementTree as ElementTree
 
@@ -37,6 +38,7 @@ def embedded(class_name, **properties):
 
     def one(name, given):
         kind = ("boolean" if isinstance(given, bool) else "uint16" if isinstance(given, int)
+                else "datetime" if re.fullmatch(r"[0-9]{14}\.[0-9]{6}[:+-][0-9]{3}", str(given))
                 else "string")
         head = "NAME=%s TYPE=%s" % (quoteattr(name), quoteattr(kind))
         if isinstance(given, list):

@@ -118,13 +118,16 @@ class Gateway:
             return file.read()
 
     def stop(self, deadline_s=20):
+        """Also says what a sanitizer found, which may be at the end only."""
         self.process.signal(signal.SIGTERM)
         result = self.process.wait(deadline_s)
         assert result.code == 0, result
+        for found in ("runtime error:", "Sanitizer:"):
+            assert found not in result.err, result
 
     def close(self):
         if self.process is not None and self.process.is_alive():
-            self.process.end()
+            self.stop()
 
     # --- clients ---
 
@@ -393,7 +396,7 @@ class WsMan(Client):
             headers["User-Agent"] = self.user_agent
         status, answer_headers, text = self.post(path, headers, body)
         self.text = text
-        if not text or status in (401, 404, 405, 413, 415, 429, 503):
+        if "xml" not in answer_headers.get("Content-Type", ""):
             raise HttpError(status, answer_headers, text)
         return status, ElementTree.fromstring(text)
 

@@ -346,7 +346,7 @@ static const struct refusal refusals[] = {
     {"GET", "/v1/vms", "{\"a\":1}", 400, "'a' is not known"},
     {"GET", "/v1/vms?a=1", "", 400, "'a' is not known"},
     {"GET", "/v1/jobs?all=yes", "", 400, "'all' must be true or false"},
-    {"GET", "/v1/jobs?limit=1001", "", 400, "limit"},
+    {"GET", "/v1/jobs?limit=2049", "", 400, "limit"},
     {"GET", "/v1/jobs?limit=-1", "", 400, "limit"},
     {"GET", "/v1/jobs?limit=1&limit=2", "", 400, "asked for twice"},
     {"GET", "/v1/jobs?vm=web2", "", 400, "there is no VM 'web2'"},

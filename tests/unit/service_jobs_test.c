@@ -257,6 +257,23 @@ static void suspending_one_at_work_ends_with_its_session(void **state)
     assert_int_equal(rig_state(rig, "web1"), STATE_RESYNCHRONIZING);
 }
 
+static void one_that_is_being_suspended_can_be_resumed(void **state)
+{
+    struct rig *rig = *state;
+
+    rig_make_replicating(rig, "web1");
+    struct uuid job = rig_begin_resync(rig, "web1");
+    assert_value(rig_request_job(rig, &job, 3), RETURN_JOB_STARTED);
+    struct rig_reply *resumed = rig_request_job(rig, &job, 2);
+    assert_value(resumed, RETURN_JOB_STARTED);
+    assert_true(uuid_equal(job_of(resumed), &job));
+    assert_int_equal(rig_job(rig, &job)->state, JOB_RUNNING);
+    assert_int_equal(rig_state(rig, "web1"), STATE_RESYNCHRONIZING);
+    rig_end(rig, &job, ERR_CANCELLED);
+    rig_pass(rig, 0);
+    assert_non_null(rig_session_of(rig, &job));
+}
+
 static void resynchronize_goes_on_with_what_is_suspended(void **state)
 {
     struct rig *rig = *state;
@@ -588,6 +605,7 @@ int main(void)
         RIG_TEST(a_clock_set_forward_loses_nothing),
         RIG_TEST(suspending_one_at_work_ends_with_its_session),
         RIG_TEST(one_that_is_resumed_before_it_has_stopped_goes_on),
+        RIG_TEST(one_that_is_being_suspended_can_be_resumed),
         RIG_TEST(resynchronize_goes_on_with_what_is_suspended),
         RIG_TEST(cancelling_one_at_work_ends_with_its_session),
         RIG_TEST(cancelling_an_initial_copy_makes_a_job_of_its_type),

@@ -271,6 +271,23 @@ static void an_embedded_instance_is_text_or_elements(void **state)
     stage_stop(&stage);
 }
 
+static void instances_come_out_as_text(void **state)
+{
+    struct stage stage;
+    const char *answer;
+
+    (void)state;
+    stage_start(&stage);
+    answer = ask(
+        &stage,
+        HEAD(DMTF SERVICE "/GetReplicationStatistics", DMTF SERVICE, SET(IN_V2 SERVICE_KEYS)),
+        "<p:GetReplicationStatistics_INPUT>" VM_PARAMETER "</p:GetReplicationStatistics_INPUT>");
+    assert_fine(&stage);
+    assert_text(&stage, "Body/GetReplicationStatistics_OUTPUT/ReturnValue", "0");
+    assert_in(answer, "<p:ReplicationStatistics>&lt;INSTANCE CLASSNAME=&quot;");
+    stage_stop(&stage);
+}
+
 static void what_is_no_such_instance_is_refused_by_the_method(void **state)
 {
     static const char *const forms[] = {
@@ -408,6 +425,7 @@ int main(void)
         cmocka_unit_test(what_is_no_moment_is_of_the_wrong_type),
         cmocka_unit_test(a_scalar_that_comes_twice_is_of_the_wrong_type),
         cmocka_unit_test(an_embedded_instance_is_text_or_elements),
+        cmocka_unit_test(instances_come_out_as_text),
         cmocka_unit_test(what_is_no_such_instance_is_refused_by_the_method),
         cmocka_unit_test(the_same_request_again_gets_the_same_answer),
         cmocka_unit_test(another_body_user_or_id_is_another_request),

@@ -97,6 +97,11 @@ static const struct refused refused[] = {
      "w:InvalidSelectors", "UnexpectedSelectors"},
     {HEAD(TRANSFER "/Get", DMTF SYSTEM, SET(IN_V2 SELECTOR("CreationClassName", SYSTEM))), "",
      "w:InvalidSelectors", "InsufficientSelectors"},
+    {HEAD(TRANSFER "/Get", DMTF "Msvm_ConcreteJob", SET(IN_V2)), "", "w:InvalidSelectors",
+     "InsufficientSelectors"},
+    {HEAD(TRANSFER "/Get", "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/" SYSTEM,
+          SET(IN_V2 VM_KEYS)),
+     "", "a:DestinationUnreachable", NULL},
     {HEAD(TRANSFER "/Get", DMTF SYSTEM, SET("<w:Selector>x</w:Selector>")), "",
      "w:InvalidSelectors", NULL},
     /* bodies */

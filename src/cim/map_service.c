@@ -59,8 +59,22 @@ const struct cim_provider map_service = {.class_name = "Msvm_ReplicationService"
 /* --- its settings ------------------------------------------------------------------------------
  */
 
-/* What the control API does not tell, and a plain HTTP port that is not there, stay null: the MOF's
- * defaults would be told as if they were set. */
+/* Since when in a day, and how often, statistics begin anew. The time of day has the form of an
+ * interval: there is no date to it. */
+static void set_monitoring(struct cim_instance *settings, const json_t *host)
+{
+    const json_t *monitoring = json_object_get(host, "monitoring");
+
+    cim_set_null(settings, "MonitoringInterval");
+    if (json_is_object(monitoring)) {
+        cim_set_number(settings, "MonitoringInterval", map_number(monitoring, "interval_s"));
+        cim_set_interval(settings, "MonitoringStartTime",
+                         map_number(monitoring, "start_minute") * 60 * (uint64_t)US_PER_S);
+    }
+}
+
+/* A plain HTTP port, which is not there, stays null: the MOF's default would be told as if it were
+ * set. */
 static int enumerate_settings(struct cim_request *request, const struct cim_path *near,
                               struct cim_list *out, struct error *err)
 {
@@ -82,7 +96,7 @@ static int enumerate_settings(struct cim_request *request, const struct cim_path
     cim_set_text(settings, "CertificateThumbPrint", map_text(host, "fingerprint"));
     cim_set_null(settings, "HttpPort");
     cim_set_null(settings, "HttpsPort");
-    cim_set_null(settings, "MonitoringInterval");
+    set_monitoring(settings, host);
     if (port != 0) {
         cim_set_number(settings, "HttpsPort", port);
     }

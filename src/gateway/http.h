@@ -64,9 +64,11 @@ enum http_result {
 
 /* One protocol. */
 struct http_protocol {
-    const char *name;       /* "wsman", for log and audit */
-    const char *paths;      /* "/wsman /wsman/ ..." separated by blanks */
-    const char *open_paths; /* those that need no caller; "" none */
+    const char *name;        /* "wsman", for log and audit */
+    const char *paths;       /* "/wsman /wsman/ ..." separated by blanks */
+    const char *open_paths;  /* those that need no caller; "" none */
+    const char *open_header; /* a header by which a request without credentials asks as nobody... */
+    const char *open_value;  /* ...with this value; NULL, NULL: none */
     const char *realm;
     enum http_result (*handle)(void *context, const struct http_request *request,
                                struct http_answer *answer);

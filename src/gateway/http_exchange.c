@@ -154,6 +154,18 @@ static bool hides_something(const struct exchange *exchange, const char *version
     return until > from && until - from <= HTTP_CONNECTION_BYTES && until - from != 1;
 }
 
+/* The handler serves him only what nobody may have. */
+static bool asks_as_nobody(const struct exchange *exchange, const struct http_protocol *protocol)
+{
+    const char *value = NULL;
+
+    if (protocol->open_header == NULL || exchange->authorization_count > 0) {
+        return false;
+    }
+    value = MHD_lookup_connection_value(exchange->mhd, MHD_HEADER_KIND, protocol->open_header);
+    return value != NULL && strcasecmp(value, protocol->open_value) == 0;
+}
+
 static enum MHD_Result begin(struct exchange *exchange, const char *method, const char *version)
 {
     const struct http_protocol *protocol = exchange->listener->protocol;
@@ -174,7 +186,8 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
         return exchange->refusal.is_closing ? answer_refusal(exchange) : MHD_YES;
     }
     read_fingerprint(exchange);
-    exchange->is_open = http_head_is_in(protocol->open_paths, exchange->path);
+    exchange->is_open =
+        http_head_is_in(protocol->open_paths, exchange->path) || asks_as_nobody(exchange, protocol);
     exchange->is_kept = exchange->is_open || has_credentials(exchange);
     return MHD_YES;
 }

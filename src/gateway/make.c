@@ -53,6 +53,8 @@ static void describe_protocols(struct gateway *gateway)
         .name = "wsman",
         .paths = "/wsman /wsman/ /wsman-anon/identify",
         .open_paths = "/wsman-anon/identify",
+        .open_header = "WSMANIDENTIFY", /* DSP0226 11: Identify may be asked by nobody */
+        .open_value = "unauthenticated",
         .realm = "resilver",
         .handle = wsman_handle,
         .context = &gateway->wsman_context,

@@ -227,6 +227,25 @@ class Replay(gateway.GatewayCase):
                 root.findtext("./s:Body/i:IdentifyResponse/i:ProductVendor", "", SPACES),
                 "Resilver")
 
+    def test_identify_without_credentials(self):
+        """As Windows' client asks at first; it is told no version, and nothing else."""
+        client = self.gateway.wsman(None)
+        with self.assertRaises(gateway.HttpError) as refused:
+            client.identify()
+        self.assertEqual(refused.exception.status, 401)
+        envelope = ('<s:Envelope xmlns:s="%s" xmlns:i="%s"><s:Header/><s:Body><i:Identify/>'
+                    "</s:Body></s:Envelope>" % (SPACES["s"], SPACES["i"]))
+        for path, headers in (("/wsman", {"WSMANIDENTIFY": "unauthenticated"}),
+                              ("/wsman-anon/identify", {})):
+            status, root = client.send_text(envelope, path, **headers)
+            self.assertEqual(status, 200)
+            self.assertEqual(root.findtext(".//i:ProductVendor", "", SPACES), "Resilver")
+            self.assertIn(root.findtext(".//i:ProductVersion", "", SPACES), ("", "0.0.0"))
+            status, root = client.send_text(
+                client.envelope(gateway.ENUMERATION + "Enumerate", gateway.DMTF +
+                                "Msvm_ComputerSystem", None, "<n:Enumerate/>"), path, **headers)
+            self.assertEqual(gateway.Fault(status, root).subcode, "AccessDenied")
+
     def invoked(self, name):
         """(return value, id of the job or None)"""
         output = self.soap(name)[0]

@@ -25,6 +25,8 @@ struct fake {
     const char *answer;
     bool is_keeping_open; /* until the client goes */
     char request[8192];
+    unsigned changes;         /* requests that are no GET */
+    void *(*run)(void *fake); /* NULL: fake_run */
     pthread_t thread;
 };
 
@@ -88,7 +90,8 @@ static void fake_start(struct fake *fake, const char *answer)
     assert_true(fake->fd >= 0);
     assert_int_equal(bind(fake->fd, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(fake->fd, 4), 0);
-    assert_int_equal(pthread_create(&fake->thread, NULL, fake_run, fake), 0);
+    assert_int_equal(
+        pthread_create(&fake->thread, NULL, fake->run != NULL ? fake->run : fake_run, fake), 0);
 }
 
 static void fake_stop(struct fake *fake)
@@ -98,6 +101,48 @@ static void fake_stop(struct fake *fake)
     (void)close(fake->fd);
     (void)unlink(fake->path);
     (void)rmdir(fake->folder);
+}
+
+/* A daemon that answers what is read, and dies in the middle of everything else. */
+static void *dying_run(void *argument)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+    struct fake *fake = argument;
+    int fd;
+
+    while ((fd = accept4(fake->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+        for (;;) {
+            fake->request[0] = '\0';
+            read_request(fake, fd);
+            if (strncmp(fake->request, "GET ", 4) != 0) {
+                fake->changes += fake->request[0] != '\0';
+                break;
+            }
+            if (send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) < 0) {
+                break;
+            }
+        }
+        (void)close(fd);
+    }
+    return NULL;
+}
+
+static void a_call_that_changes_something_is_never_sent_twice(void **state)
+{
+    struct fake fake = {.run = dying_run};
+    struct client *client = NULL;
+    struct error err = {0};
+
+    (void)state;
+    fake_start(&fake, "");
+    assert_int_equal(client_open(fake.path, &client, &err), 0);
+    assert_int_equal(client_call(client, "GET", "/v1/host", NULL, NULL, NULL, &err), 0);
+    assert_int_equal(
+        client_call(client, "POST", "/v1/vms/web1/resynchronize", NULL, NULL, NULL, &err), -1);
+    assert_int_equal(err.kind, ERR_PEER);
+    client_close(client);
+    fake_stop(&fake);
+    assert_int_equal(fake.changes, 1);
 }
 
 static void a_call_brings_json_both_ways(void **state)
@@ -469,6 +514,7 @@ static void a_download_goes_to_the_file_and_a_refusal_does_not(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_call_that_changes_something_is_never_sent_twice),
         cmocka_unit_test(a_call_brings_json_both_ways),
         cmocka_unit_test(a_proxy_of_the_environment_is_not_asked),
         cmocka_unit_test(whom_it_acts_for_is_in_every_call),

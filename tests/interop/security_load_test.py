@@ -25,7 +25,6 @@ EACH = 300  # slow clients at each listener
 CLOSED_S = 15
 STOP_S = 10
 CONTEXTS_EACH = 32
-HELLO = bytes.fromhex("16030101fc010001f80303") + bytes(300)  # the beginning of a TLS handshake
 
 
 class Others:
@@ -45,7 +44,8 @@ class Others:
                 for protocol, port in self.case.ports(tls).items():
                     started = time.monotonic()
                     try:
-                        status = hostile.ask(port, self.case.simple(protocol), gateway.basic("user"),
+                        status = hostile.ask(port, self.case.simple(protocol),
+                                             gateway.basic("user"),
                                              context=self.context if tls else None)[0]
                     except OSError as error:
                         status = repr(error)
@@ -92,7 +92,9 @@ class Slow(LoadCase):
         whole, head = self.request(protocol)
         nobody, _ = self.request(protocol, authorization=None)
         if tls:
-            return ((b"", b""), (HELLO[:3], b""), (HELLO[:200], b""), (b"", HELLO), (HELLO[:9], HELLO))
+            hello = hostile.HELLO
+            return ((b"", b""), (hello[:3], b""), (hello[:200], b""), (b"", hello),
+                    (hello[:9], hello))
         return ((b"", b""), (b"", whole), (whole[:head // 2], b""), (whole[:head // 2], whole),
                 (whole[:head - 1], b""), (whole[:head], b""), (whole[:head + 20], b""),
                 (whole[:head], whole[head:]), (whole[:-1], b""),
@@ -244,7 +246,7 @@ class Stop(LoadCase):
         for tls in (False, True):
             for protocol, port in self.ports(tls).items():
                 whole, head = self.request(protocol)
-                for part in ((b"", HELLO[:100]) if tls else
+                for part in ((b"", hostile.HELLO[:100]) if tls else
                              (b"", whole[:9], whole[:head], whole[:-1], whole)):
                     for _ in range(20):
                         self.attach(hostile.connect(port), part)
@@ -280,8 +282,8 @@ class Stop(LoadCase):
         """Pulls that wait for what does not happen."""
         client = self.owned(self.gateway.wsman("olga"))
         for _ in range(10):
-            body = client.send(gateway.EVENTING + "Subscribe", gateway.DMTF + "Msvm_ConcreteJob", None,
-                               hostile.SUBSCRIBE)
+            body = client.send(gateway.EVENTING + "Subscribe",
+                               gateway.DMTF + "Msvm_ConcreteJob", None, hostile.SUBSCRIBE)
             context = body.findtext(".//n:EnumerationContext", None, gateway.SPACES)
             pull = hostile.wsman("pull", lambda client: client.send(
                 gateway.ENUMERATION + "Pull", gateway.DMTF + "Msvm_ConcreteJob", None,
@@ -295,7 +297,8 @@ class Stop(LoadCase):
         statuses = []
         while not is_over.is_set():
             try:
-                statuses.append(hostile.ask(self.ports()[protocol], self.simple(protocol), RIGHT)[0])
+                port = self.ports()[protocol]
+                statuses.append(hostile.ask(port, self.simple(protocol), RIGHT)[0])
                 self.answers += 1
             except (OSError, hostile.http.client.HTTPException):
                 time.sleep(0.01)

@@ -7,7 +7,6 @@ import os
 import re
 import socket
 import sys
-import threading
 import xml.etree.ElementTree as ElementTree
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -15,7 +14,6 @@ import gateway  # noqa: E402
 import hostile  # noqa: E402
 import lib  # noqa: E402
 from calls import JOB, SERVICE, SYSTEM  # noqa: E402
-from gateway import DMTF, NAMESPACE  # noqa: E402
 
 MEMORY_MAX = 64 * lib.MIB
 FILL = 400 * 1024  # what a hostile part may have: a body may have 512 KiB

@@ -25,7 +25,8 @@ NINJA = @ninja -C $(BUILD) resilver resilverd resilver-gateway
 
 help:
 	@echo 'make build     build $(BUILD)/resilver, resilverd and resilver-gateway'
-	@echo 'make demo      show resynchronizations of VM disks, with their proofs: by hand, and by the service'
+	@echo 'make demo      show resynchronizations of VM disks, with their proofs: by hand, by the service,'
+	@echo '               and by management clients'
 	@echo 'make check     build in every way and run all tests; the last line counts them'
 	@echo 'make bench     measure beside rsync and beside the speed of the disks (ARGS=--quick)'
 	@echo 'make soak      the long tests, for SOAK_MINUTES (30)'

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/open.h"
 #include "config/users_internal.h"
 
 static const char *const role_names[] = {
@@ -294,22 +295,24 @@ static int open_file(const char *path, FILE **out, struct error *err)
 {
     struct stat info;
 
-    FILE *file = fopen(path, "re");
-    if (file == NULL && errno == ENOENT) {
+    /* Not to wait for the writer of a named pipe: all logins would wait with us. */
+    int fd = open_path(path, O_RDONLY | O_NONBLOCK);
+    if (fd < 0 && errno == ENOENT) {
         *out = NULL;
         return 0;
     }
-    if (file == NULL) {
+    if (fd < 0) {
         return fail(err, ERR_IO, errno, "cannot open the users' file '%.512s'", path);
     }
-    int result = fstat(fileno(file), &info) < 0
+    int result = fstat(fd, &info) < 0
                      ? fail(err, ERR_IO, errno, "cannot look at the users' file '%.512s'", path)
-                     : 0;
-    if (result == 0) {
-        result = check_mode(path, &info, err);
+                     : check_mode(path, &info, err);
+    FILE *file = result < 0 ? NULL : fdopen(fd, "r");
+    if (result == 0 && file == NULL) {
+        result = fail(err, ERR_LIMIT, ENOMEM, "out of memory for the users of '%.512s'", path);
     }
     if (result < 0) {
-        (void)fclose(file); /* only read from */
+        (void)close(fd); /* only looked at */
         return -1;
     }
     *out = file;

@@ -352,6 +352,42 @@ class ServiceTest(Case):
         self.assertEqual(set(self.ask_json(self.a, "status")), {"host", "hosts", "vms", "jobs"})
         self.assertEqual(list(self.ask_json(self.a, "stats", "web1", "--limit=1")), ["statistics"])
 
+    def test_the_cim_model_is_shown_asked_and_called(self):
+        self.copy()
+        self.change("web1")
+        vms = self.ask_json(self.a, "cim", "query", "select * from Msvm_ComputerSystem where "
+                            "ElementName = 'web1'")["instances"]
+        self.assertEqual([each["Name"] for each in vms], [self.a.ids["web1"].upper()])
+        vm = vms[0]["__PATH"]
+        self.assertIn('ElementName = "web1"', self.cli(self.a, "cim", "get", vm).out)
+        linked = self.ask_json(self.a, "cim", "associators", vm)["instances"]
+        self.assertIn("Msvm_ReplicationRelationship", {each["__CLASS"] for each in linked})
+        call = ["cim", "invoke", "Msvm_ReplicationService", "Resynchronize"]
+        made = self.ask_json(self.a, *call, "ComputerSystem=" + vm)
+        self.assertEqual((made["return_value"], made["message"]), (4096, ""))
+        self.a.wait_job(re.search('"(.*)"', made["out"]["Job"]).group(1).lower())
+        self.check_replica("web1")
+        job, = self.ask_json(self.a, "cim", "get", made["out"]["Job"])["instances"]
+        self.assertEqual(job["JobState"], 7)
+        refused = self.assert_exit(self.resilver(*call, "ComputerSystem=" + vm, "StartTime=never",
+                                                 "--json", "--socket=" + self.a.socket),
+                                   FAILED).report
+        self.assertEqual(refused["return_value"], 32776)
+        self.assertIn("StartTime", refused["message"])
+
+    def test_the_classes_of_the_cim_model_are_shown(self):
+        names = self.ask_json(self.a, "cim", "classes")["classes"]
+        self.assertEqual(self.cli(self.a, "cim", "classes").out.split(), names)
+        one = self.ask_json(self.a, "cim", "classes", "Msvm_ReplicationService")
+        method, = [each for each in one["methods"] if each["name"] == "Resynchronize"]
+        self.assertEqual([each["name"] for each in method["parameters"]],
+                         ["ComputerSystem", "StartTime", "Job"])
+        self.assertIn("uint32 Resynchronize([in] ",
+                      self.cli(self.a, "cim", "classes", "Msvm_ReplicationService").out)
+        self.refuse(self.a, "cim", "enumerate", "Nothing", words="no class", code=USAGE)
+        self.refuse(self.a, "cim", "enumerate", "CIM_Job", "--namespace=root/cimv2",
+                    words="root/virtualization/v2", code=USAGE)
+
     def test_events_are_told_and_followed(self):
         self.copy()
         known = self.ask_json(self.a, "events", "--limit=1000")

@@ -71,6 +71,8 @@ def status_of(fault):
 
 
 class Caller:
+    called = set()  # (class, method), of all of them
+
     def __init__(self, gate, protocol, user="cimtest", password=None):
         self.protocol, self.user = protocol, user
         kind, port = {"cimxml": (gateway.CimXml, gate.cimxml_port),
@@ -105,6 +107,7 @@ class Caller:
 
     def invoke(self, class_name, keys, method, **arguments):
         """(return value, {name: what came out})"""
+        self.called.add((class_name, method))
         parameters = "".join(self._parameter(*item) for item in arguments.items())
         return self.ask("invoke", class_name, keys, method, parameters)
 
@@ -147,6 +150,13 @@ class Caller:
 
 class CallsCase(gateway.GatewayCase):
     """Callers of both protocols, and what the audit log says of their last call."""
+
+    def tearDown(self):
+        """Whatever was said to it, the gateway ends in order, and a sanitizer has found nothing."""
+        result = self.gateway.stop()
+        for word in ("Sanitizer", "runtime error"):
+            self.assertNotIn(word, result.err)
+        super().tearDown()
 
     def caller(self, protocol, user="cimtest", password=None):
         return self.owned(Caller(self.gateway, protocol, user, password))

@@ -32,7 +32,7 @@ class ErrorsCase(calls.CallsCase):
         self.job = self.a.jobs()[0]["id"].upper()  # the first copy, which has ended
 
 
-# --- HTTP ------------------------------------------------------------------------------------------
+# --- HTTP -----------------------------------------------------------------------------------------
 
 CIM_HEADERS = {"Content-Type": 'application/xml; charset="utf-8"', "CIMProtocolVersion": "1.0",
                "CIMOperation": "MethodCall", "CIMMethod": "EnumerateInstanceNames",
@@ -227,7 +227,7 @@ class Http(ErrorsCase):
             half.close()
 
 
-# --- CIM-XML ---------------------------------------------------------------------------------------
+# --- CIM-XML --------------------------------------------------------------------------------------
 
 
 class CimXml(ErrorsCase):
@@ -293,7 +293,8 @@ class CimXml(ErrorsCase):
         for namespace in ("root/cimv2", "root", "no/where"):
             self.error(3, "EnumerateInstances", namespace, namespace=namespace,
                        ClassName={"class": SYSTEM})
-        for name in ("EnumerateInstances", "EnumerateInstanceNames", "GetClass", "EnumerateClasses"):
+        for name in ("EnumerateInstances", "EnumerateInstanceNames", "GetClass",
+                     "EnumerateClasses"):
             self.error(5, name, "Msvm_Nothing", ClassName={"class": "Msvm_Nothing"})
         self.error(5, "GetInstance", InstanceName=("Msvm_Nothing", {"Name": "x"}))
         for class_name, keys in ((JOB, NO_JOB), (JOB, {"InstanceID": "no id"}),
@@ -341,7 +342,8 @@ class CimXml(ErrorsCase):
     def properties(self):
         job = (JOB, {"InstanceID": self.job})
         self.error(12, "GetProperty", "Colour", InstanceName=job, PropertyName="Colour")
-        self.error(12, "SetProperty", "Colour", InstanceName=job, PropertyName="Colour", NewValue="1")
+        self.error(12, "SetProperty", "Colour", InstanceName=job, PropertyName="Colour",
+                   NewValue="1")
         self.error(13, "SetProperty", "Priority", InstanceName=job, PropertyName="Priority",
                    NewValue="much")
         self.error(13, "SetProperty", "Caption", InstanceName=job, PropertyName="Caption",
@@ -393,6 +395,7 @@ class CimXml(ErrorsCase):
         service = gateway.service_keys("HOST1")
         self.call_error(17, SERVICE, service, "MakeCoffee")
         self.call_error(17, JOB, {"InstanceID": self.job}, "Resynchronize")
+        self.call_error(16, SYSTEM, gateway.vm_keys(self.vm_id), "RequestStateChange")
         self.call_error(5, "Msvm_Nothing", service, "Resynchronize")
         self.call_error(6, SERVICE, gateway.service_keys("HOST2"), "Resynchronize")
         self.call_error(6, JOB, NO_JOB, "GetError")
@@ -416,12 +419,12 @@ class CimXml(ErrorsCase):
         self.assertEqual(len(self.client.enumerate(SERVICE)), 1)
 
 
-# --- WS-Management ---------------------------------------------------------------------------------
+# --- WS-Management --------------------------------------------------------------------------------
 
 ADDRESSING_FAULT = SPACES["a"] + "/fault"
 WSMAN_FAULT = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault"
-ACTIONS = {"a": ADDRESSING_FAULT, "": ADDRESSING_FAULT, "w": WSMAN_FAULT, "n": SPACES["n"] + "/fault",
-           "x": SPACES["x"] + "/fault", "e": SPACES["e"] + "/fault",
+ACTIONS = {"a": ADDRESSING_FAULT, "": ADDRESSING_FAULT, "w": WSMAN_FAULT,
+           "n": SPACES["n"] + "/fault", "x": SPACES["x"] + "/fault", "e": SPACES["e"] + "/fault",
            "b": "http://schemas.dmtf.org/wbem/wsman/1/cimbinding/fault"}
 RECEIVER = ("InternalError", "QuotaLimit", "TimedOut", "InvalidEnumerationContext", "UnableToRenew",
             "EndpointUnavailable")
@@ -505,7 +508,7 @@ class WsMan(ErrorsCase):
                      '<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>', "<Envelope/>", "<x/>"):
             self.fault(schema if text != "<Envelope/>" else "VersionMismatch", *ask,
                        edit=lambda _, text=text: text)
-        self.fault("VersionMismatch", *ask, is_related=False, edit=lambda text: text.replace(
+        self.fault("VersionMismatch", *ask, edit=lambda text: text.replace(
             SPACES["s"], "http://schemas.xmlsoap.org/soap/envelope/"))
         self.fault(schema, *ask, edit=lambda text: text[:-12], is_related=False)
         self.fault(schema, *ask, edit=lambda text: re.sub("<s:Body>.*</s:Body>", "", text))
@@ -552,14 +555,16 @@ class WsMan(ErrorsCase):
         needed = "a:MessageInformationHeaderRequired"
         self.fault(needed, *ask, edit=lambda text: re.sub("<a:Action.*</a:Action>", "", text),
                    words=["Action"])
-        self.fault(needed, *ask, edit=lambda text: re.sub("<a:MessageID>.*</a:MessageID>", "", text),
-                   words=["MessageID"])
+        self.fault(needed, *ask, edit=lambda text: re.sub(
+            "<a:MessageID>.*</a:MessageID>", "", text), words=["MessageID"])
         self.fault(needed, *ask, http={"SOAPAction": '"urn:other"'}, words=["SOAPAction"])
         self.client.send_text(self.client.envelope(*ask), SOAPAction='"%sGet"' % TRANSFER)
         for action in ("urn:unknown", TRANSFER + "Steal", DMTF + SERVICE + "/MakeCoffee",
                        DMTF + JOB + "/Resynchronize"):
             self.fault("a:ActionNotSupported", action, DMTF + SERVICE,
                        gateway.service_keys("HOST1"))
+        self.fault("a:ActionNotSupported", DMTF + SYSTEM + "/RequestStateChange", DMTF + SYSTEM,
+                   gateway.vm_keys(self.vm_id), status=16)
         for action in (TRANSFER + "Create", TRANSFER + "Delete", ENUMERATION + "Renew"):
             self.fault("a:ActionNotSupported/ActionMismatch", action, DMTF + SERVICE)
         # What is odd and yet allowed: clients do it.
@@ -643,20 +648,21 @@ class WsMan(ErrorsCase):
                 "<n:Expires>%s</n:Expires>" % expires))
         self.fault("n:FilterDialectRequestedUnavailable", *ask, body=self.enumerate_body(
             filter_xml("//x", "http://www.w3.org/TR/1999/REC-xpath-19991116")))
-        self.fault("n:CannotProcessFilter", *ask, status=15, body=self.enumerate_body(
-            filter_xml("select * from %s where Colour = 1" % JOB)))
-        for text in ("", "select", "select * from " + SYSTEM, "<x/>"):
+        for text in ("", "select", "select * from %s where Colour = 1" % JOB,
+                     "select * from " + SYSTEM, "<x/>"):
             self.fault("n:CannotProcessFilter", *ask, body=self.enumerate_body(filter_xml(text)))
         self.fault("n:CannotProcessFilter", *ask, status=5, body=self.enumerate_body(
             filter_xml("select * from Msvm_Nothing")))
         selector = "http://schemas.dmtf.org/wbem/wsman/1/wsman/SelectorFilter"
-        self.fault("n:CannotProcessFilter", *ask, body=self.enumerate_body(filter_xml("", selector)))
+        self.fault("n:CannotProcessFilter", *ask,
+                   body=self.enumerate_body(filter_xml("", selector)))
         self.fault("n:CannotProcessFilter", *ask, body=self.enumerate_body(filter_xml(
             '<w:SelectorSet><w:Selector Name="Colour">blue</w:Selector></w:SelectorSet>',
             selector)))
         for action, name in ((ENUMERATION + "Pull", "Pull"), (ENUMERATION + "Release", "Release")):
             self.fault("n:InvalidEnumerationContext", action, DMTF + JOB, None,
-                       "<n:%s><n:EnumerationContext>no</n:EnumerationContext></n:%s>" % (name, name))
+                       "<n:%s><n:EnumerationContext>no</n:EnumerationContext></n:%s>"
+                       % (name, name))
             self.fault("w:SchemaValidationError", action, DMTF + JOB, None, "<n:%s/>" % name)
             self.fault("w:SchemaValidationError", action, DMTF + JOB, None)
         context = self.opened(self.client)
@@ -727,9 +733,10 @@ class WsMan(ErrorsCase):
         with self.assertRaises(gateway.HttpError) as refusal:
             nora.get(SERVICE, {})
         self.assertEqual(refusal.exception.status, 403)
-        self.fault("w:AccessDenied", DMTF + JOB + "/RequestStateChange", DMTF + JOB, {"InstanceID": self.job},
-                   '<p:RequestStateChange_INPUT xmlns:p="%s"><p:RequestedState>4</p:RequestedState>'
-                   "</p:RequestStateChange_INPUT>" % (DMTF + JOB), client=victor, status=2)
+        self.fault("w:AccessDenied", DMTF + JOB + "/RequestStateChange", DMTF + JOB,
+                   {"InstanceID": self.job}, '<p:RequestStateChange_INPUT xmlns:p="%s">'
+                   "<p:RequestedState>4</p:RequestedState></p:RequestStateChange_INPUT>"
+                   % (DMTF + JOB), client=victor, status=2)
         anonymous = self.owned(self.gateway.wsman(None))
         with self.assertRaises(gateway.HttpError) as refusal:
             anonymous.get(SERVICE, {})
@@ -745,7 +752,8 @@ class WsMan(ErrorsCase):
                    client=olga)
         self.opened(self.client)
         olga.send(ENUMERATION + "Release", DMTF + SYSTEM, None,
-                  "<n:Release><n:EnumerationContext>%s</n:EnumerationContext></n:Release>" % context)
+                  "<n:Release><n:EnumerationContext>%s</n:EnumerationContext></n:Release>"
+                  % context)
         self.opened(olga)
 
     def service_is_stopped(self):

@@ -118,10 +118,14 @@ class Watched(JobsCase):
         percent = self.look(self.wsman, job)["PercentComplete"]
         time.sleep(0.3)
         self.assertEqual(self.look(self.cimxml, job)["PercentComplete"], percent)
-        # A resynchronization that is called now goes on where it stopped; here it is the VM's.
         relationship = embedded(RELATIONSHIP, InstanceID=hop_id(self.vm_id))
         out = self.change_state(self.cimxml, 3, "RequestReplicationStateChangeEx",
                                 ReplicationRelationship=relationship)
+        self.assertEqual(job_of(out), job)
+        # Suspended again; a resynchronization that is called for then is this one, which goes on.
+        self.change_state(self.cimxml, 7)
+        self.assertEqual(self.look(self.wsman, job)["JobState"], "5")
+        out = self.ok(self.wsman.resynchronize("HOST1", self.vm_id), STARTED)
         self.assertEqual(job_of(out), job)
         self.until(self.wsman, job, 7)
         self.assertEqual(self.states(), "3")
@@ -161,9 +165,11 @@ class Watched(JobsCase):
         self.assertEqual(self.look(self.wsman, job)["JobState"], "4")
         self.ok(self.wsman.invoke(JOB, keys, "RequestStateChange", RequestedState=3), DONE, STARTED)
         self.until(self.cimxml, job, 5)
-        self.ok(self.cimxml.invoke(JOB, keys, "RequestStateChange", RequestedState=2), DONE, STARTED)
+        self.ok(self.cimxml.invoke(JOB, keys, "RequestStateChange", RequestedState=2),
+                DONE, STARTED)
         self.until(self.wsman, job, 4)
-        self.ok(self.cimxml.invoke(JOB, keys, "RequestStateChange", RequestedState=4), DONE, STARTED)
+        self.ok(self.cimxml.invoke(JOB, keys, "RequestStateChange", RequestedState=4),
+                DONE, STARTED)
         self.until(self.wsman, job, 8)
         for caller in (self.cimxml, self.wsman):
             self.assertEqual(caller.invoke(JOB, keys, "RequestStateChange", RequestedState=2)[0],
@@ -176,6 +182,46 @@ class Watched(JobsCase):
         self.until(self.cimxml, job_of(out), 7)
         self.until(self.cimxml, job, 8)
         self.assertEqual(self.states(), "9")
+
+    def test_a_request_that_comes_twice(self):
+        """With one MessageID: wsl asks again after a failed exchange. There is one job."""
+        keys = gateway.service_keys("HOST1")
+        client = self.wsman.client
+        uri = DMTF + SERVICE
+        body = '<p:Resynchronize_INPUT xmlns:p="%s"><p:ComputerSystem>%s</p:ComputerSystem>' \
+               "</p:Resynchronize_INPUT>" % (uri, gateway.epr_xml(*vm(self.vm_id)))
+        envelope = client.envelope(uri + "/Resynchronize", uri, keys, body)
+        self.change("web1", share=0.9)
+        before = len(self.a.jobs(all_of_them=True))
+        first = self.output(client.send_text(envelope))
+        self.assertEqual(first[0], "4096")
+        self.assertEqual(self.output(client.send_text(envelope)), first)
+        other = self.owned(self.gateway.wsman())
+        self.assertEqual(self.output(other.send_text(envelope)), first)
+        olga = self.owned(self.gateway.wsman("olga"))  # another user's is another request
+        self.assertEqual(self.output(olga.send_text(envelope)), ("32774", None))
+        again = client.envelope(uri + "/Resynchronize", uri, keys, body)
+        self.assertEqual(self.output(client.send_text(again)), ("32774", None))
+        self.assertEqual(len(self.a.jobs(all_of_them=True)), before + 1)
+
+    def output(self, answer):
+        """(return value, id of the job or None)"""
+        status, root = answer
+        self.assertEqual(status, 200)
+        found = gateway.read_properties(root.find("./s:Body/*", SPACES))
+        return found["ReturnValue"], job_of(found)
+
+    def test_zz_every_method_was_called(self):
+        """Runs last; needs the whole script to have run."""
+        if len(calls.Caller.called) < 20:
+            self.skipTest("runs after the others")
+        client = self.cimxml.client
+        for class_name in (SERVICE, SYSTEM, JOB):
+            found = client.intrinsic("GetClass", ClassName={"class": class_name},
+                                     LocalOnly=False)
+            there = {(class_name, each.get("NAME")) for each in found.iter("METHOD")
+                     if class_name == SERVICE or each.get("CLASSORIGIN") in (None, class_name)}
+            self.assertEqual(there - calls.Caller.called, set())
 
     # --- errors ---
 
@@ -328,8 +374,9 @@ class Configured(JobsCase):
         self.ok(modify(RecoveryHistory=3, CompressionEnabled=False, AutoResynchronizeEnabled=True,
                        AutoResynchronizeIntervalStart="00000000220000.000000:000"))
         now = self.a.relationship("web2")["settings"]
-        self.assertEqual((now["recovery_history"], now["compression"], now["auto_resync"]["enabled"],
-                          now["auto_resync"]["start"]), (3, False, True, "22:00"))
+        self.assertEqual((now["recovery_history"], now["compression"],
+                          now["auto_resync"]["enabled"], now["auto_resync"]["start"]),
+                         (3, False, True, "22:00"))
         read = caller.get(SETTINGS, keys)
         self.assertEqual((read["RecoveryHistory"], read["CompressionEnabled"].lower(),
                           read["RecoveryConnectionPoint"]), ("3", "false", "HOST2"))
@@ -348,8 +395,8 @@ class Configured(JobsCase):
 
     def statistics(self, caller, web2, keys):
         relationship = embedded(RELATIONSHIP, InstanceID=keys["InstanceID"])
-        for name, more in (("GetReplicationStatistics", {}),
-                           ("GetReplicationStatisticsEx", {"ReplicationRelationship": relationship})):
+        for name, more in (("GetReplicationStatistics", {}), (
+                "GetReplicationStatisticsEx", {"ReplicationRelationship": relationship})):
             out = self.ok(caller.service("HOST1", name, ComputerSystem=web2, **more))
             found = out["ReplicationStatistics"]
             read = read_embedded(found[0] if isinstance(found, list) else found)
@@ -400,6 +447,8 @@ class Configured(JobsCase):
                 self.assertEqual(caller.service("HOST1", name, **arguments)[0], 1, name)
             self.assertEqual(caller.get(SERVICE, gateway.service_keys("HOST1"))["Started"].lower(),
                              "true")
+            self.refused(16, caller.invoke, SYSTEM, gateway.vm_keys(self.vm_id),
+                         "RequestStateChange", RequestedState=3)  # VMs are libvirt's to start
 
     def test_hosts(self):
         for caller in (self.cimxml, self.wsman):

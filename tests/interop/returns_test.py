@@ -206,7 +206,7 @@ class Returns(ReturnsCase):
 
 class Limit(ReturnsCase):
     def test_as_many_jobs_as_may_be(self):
-        """One planned job is real; the others are copies of it that the daemon finds at its start."""
+        """One planned job is real; the others are copies that the daemon finds at its start."""
         self.copy("web2")
         _, job = self.a.resync("web2", at(hours=5))
         self.a.stop()

@@ -265,15 +265,33 @@ class Roles(calls.CallsCase):
         for protocol in PROTOCOLS:
             self.one_vm(self.caller(protocol, "bob", "bob's"))
 
+    def test_a_role_that_changes(self):
+        """What is changed counts from the next request on, on open connections, too."""
+        def user(*arguments):
+            lib.must([lib.program(), "gateway", "user", *arguments, "--config",
+                      self.gateway.config])
+        asked = [self.asking(protocol, "pia", "pia's") for protocol in PROTOCOLS]
+        for role, answers in (("operator", ("yes", "yes")), ("viewer", ("denied", "yes")),
+                              ("administrator", ("yes", "yes")), ("none", (NOBODY, NOBODY)),
+                              (None, ("HTTP 401", "HTTP 401")), ("viewer", ("denied", "yes"))):
+            if role:
+                self.gateway.add_user("pia", "pia's", role)
+            for asking in asked:
+                self.assertEqual((asking.answer("Resynchronize"), asking.answer("GetErrorEx")),
+                                 answers, (role, asking.caller.protocol))
+            if role:
+                user("remove", "pia")
+
     def one_vm(self, bob):
         """What he sees at all, and what he may really do."""
         web1 = self.a.ids["web1"].upper()
         self.assertEqual({each["Name"] for each in bob.enumerate(SYSTEM)} - {"HOST1"}, {web1})
         owned = bob.enumerate(JOB)
         self.assertNotIn(self.jobs["web2"].upper(), [each["InstanceID"] for each in owned])
-        for query, count in (("select * from %s where Name = '%s'" % (SYSTEM, self.a.ids["web2"]), 0),
-                             ("associators of {%s.CreationClassName='%s',Name='%s'}"
-                              % (SYSTEM, SYSTEM, web1), None)):
+        for query, count in (
+                ("select * from %s where Name = '%s'" % (SYSTEM, self.a.ids["web2"]), 0),
+                ("associators of {%s.CreationClassName='%s',Name='%s'}" % (SYSTEM, SYSTEM, web1),
+                 None)):
             found = bob.query(query)
             self.assertNotIn(self.a.ids["web2"].upper(), repr(found).upper())
             if count is not None:

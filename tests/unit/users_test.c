@@ -171,6 +171,18 @@ static void refuses_a_file_that_others_could_have_written_or_read(void **state)
     users_free(load(rig));
 }
 
+static void does_not_wait_at_a_pipe(void **state)
+{
+    const struct rig *rig = *state;
+    struct users *users = NULL;
+    struct error err = {0};
+
+    assert_int_equal(mkfifo(rig->path, 0640), 0);
+    assert_int_equal(users_load(rig->path, &users, &err), -1);
+    assert_int_equal(err.kind, ERR_WRONG_STATE);
+    assert_non_null(strstr(err.message, "is no file"));
+}
+
 static void refuses_more_users_than_its_limit(void **state)
 {
     const struct rig *rig = *state;
@@ -367,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(refuses_a_file_with_a_wrong_line, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_a_file_that_others_could_have_written_or_read,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(does_not_wait_at_a_pipe, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_more_users_than_its_limit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(makes_a_file_that_only_owner_and_group_read, set_up,
                                         tear_down),

@@ -239,6 +239,7 @@ struct http {
     char key_path[PATH_TEXT_MAX];
     struct listener listeners[HTTP_LISTENERS_MAX];
     uint32_t listener_count;
+    uint32_t connections_max; /* of one listener */
     bool has_tls;
 
     pthread_mutex_t lock; /* of all below */

@@ -98,8 +98,9 @@ class Gateway:
             lib.must([lib.program(), "gateway", "user", "add", name, "--role", role,
                       "--password-stdin", "--config", self.config, *more], stdin=secret)
 
-    def start(self):
-        self.process = lib.Process([program(), "--config", self.config], is_server=True)
+    def start(self, before=()):
+        """`before`: words of a program that starts it, as prlimit."""
+        self.process = lib.Process([*before, program(), "--config", self.config], is_server=True)
 
         def is_ready():
             if not self.process.is_alive():

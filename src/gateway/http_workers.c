@@ -194,6 +194,8 @@ static bool authenticate(struct exchange *exchange)
         http_exchange_refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "there is no memory");
         return false;
     }
+    /* Before the check: a file that changes meanwhile makes him be asked once too often. */
+    exchange->generation = auth_generation(exchange->http->auth);
     enum auth_result result = auth_check(exchange->http->auth, &offer, caller, why);
     if (result != AUTH_FINE) {
         free(caller);
@@ -234,12 +236,22 @@ static bool act(const struct worker *worker, struct exchange *exchange)
     return true;
 }
 
+/* A request may have been parked for minutes: whoever was removed or lost a role meanwhile is not
+ * answered as who he was. */
+static void forget_old_caller(struct exchange *exchange)
+{
+    if (exchange->caller != NULL && exchange->generation != auth_generation(exchange->http->auth)) {
+        free(TAKE(exchange->caller));
+    }
+}
+
 /* Invariant 1. False: the answer is made. */
 static bool identify(const struct worker *worker, struct exchange *exchange)
 {
     if (exchange->is_open) {
         return true;
     }
+    forget_old_caller(exchange);
     if (exchange->caller == NULL && !authenticate(exchange)) {
         return false;
     }

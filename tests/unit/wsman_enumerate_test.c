@@ -137,6 +137,26 @@ static void a_released_list_is_gone_and_others_cannot_pull_it(void **state)
     stage_stop(&stage);
 }
 
+static void a_list_is_not_for_somebody_with_other_roles(void **state)
+{
+    struct stage stage;
+
+    (void)state;
+    stage_start(&stage);
+    ask(&stage, ENUMERATE(DMTF SYSTEM), "<n:Enumerate/>");
+    stage.caller.role = CIM_ROLE_NOBODY;
+    stage.caller.vm_count = 1;
+    stage.caller.vms[0] = (struct cim_vm_role){.vm = "web2", .role = CIM_ROLE_VIEWER};
+    const char *context = context_of(&stage, "EnumerateResponse");
+    pull(&stage, context, "<n:MaxElements>10</n:MaxElements>");
+    assert_fault(&stage, "n:InvalidEnumerationContext", NULL);
+    assert_not_in(stage.answer.body.at, "web1");
+    stage.caller = (struct cim_caller){.name = "alice", .role = CIM_ROLE_ADMINISTRATOR};
+    pull(&stage, context, "");
+    assert_fault(&stage, "n:InvalidEnumerationContext", NULL); /* it is gone for good */
+    stage_stop(&stage);
+}
+
 static void a_list_ends_at_its_time(void **state)
 {
     struct stage stage;
@@ -527,6 +547,7 @@ int main(void)
         cmocka_unit_test(an_optimized_list_comes_at_once),
         cmocka_unit_test(references_come_in_their_modes),
         cmocka_unit_test(a_released_list_is_gone_and_others_cannot_pull_it),
+        cmocka_unit_test(a_list_is_not_for_somebody_with_other_roles),
         cmocka_unit_test(a_list_ends_at_its_time),
         cmocka_unit_test(more_lists_than_one_may_have_are_refused),
         cmocka_unit_test(a_portion_keeps_to_the_clients_limit),

@@ -126,7 +126,6 @@ static bool may_note(struct exchange *exchange, enum auth_result result)
 static void note_login(struct exchange *exchange, enum auth_result result, const char *why)
 {
     CLEANUP(credentials_wipe) struct credentials credentials = {0};
-    struct error err = {0};
     const struct audit_entry entry = {
         .protocol = exchange->listener->protocol->name,
         .remote = exchange->connection->remote,
@@ -150,10 +149,7 @@ static void note_login(struct exchange *exchange, enum auth_result result, const
         credentials_parse(exchange->authorization, &credentials, NULL) < 0) {
         credentials.name[0] = '\0';
     }
-    if (audit_write(exchange->http->audit, &entry, &err) < 0) {
-        log_always(LOG_LEVEL_ERROR, {"event", "a refused login is not in the audit log"},
-                   {"error", err.message});
-    }
+    audit_note(exchange->http->audit, &entry);
 }
 
 static void refuse_login(struct exchange *exchange, enum auth_result result, const char *why)

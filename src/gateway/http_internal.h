@@ -147,6 +147,7 @@ struct exchange {
     char *query;
     char *body;
     struct cim_caller *caller; /* NULL: nobody yet */
+    uint64_t generation;       /* of the users' file, of which the caller is */
     size_t body_bytes;
     size_t body_room_bytes;
     size_t discarded_bytes;

@@ -126,7 +126,6 @@ static bool may_note(struct exchange *exchange, enum auth_result result)
 static void note_login(struct exchange *exchange, enum auth_result result, const char *why)
 {
     CLEANUP(credentials_wipe) struct credentials credentials = {0};
-    struct error err = {0};
     const struct audit_entry entry = {
         .protocol = exchange->listener->protocol->name,
         .remote = exchange->connection->remote,
@@ -150,10 +149,7 @@ static void note_login(struct exchange *exchange, enum auth_result result, const
         credentials_parse(exchange->authorization, &credentials, NULL) < 0) {
         credentials.name[0] = '\0';
     }
-    if (audit_write(exchange->http->audit, &entry, &err) < 0) {
-        log_always(LOG_LEVEL_ERROR, {"event", "a refused login is not in the audit log"},
-                   {"error", err.message});
-    }
+    audit_note(exchange->http->audit, &entry);
 }
 
 static void refuse_login(struct exchange *exchange, enum auth_result result, const char *why)
@@ -194,6 +190,8 @@ static bool authenticate(struct exchange *exchange)
         http_exchange_refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "there is no memory");
         return false;
     }
+    /* Before the check: a file that changes meanwhile makes him be asked once too often. */
+    exchange->generation = auth_generation(exchange->http->auth);
     enum auth_result result = auth_check(exchange->http->auth, &offer, caller, why);
     if (result != AUTH_FINE) {
         free(caller);
@@ -234,12 +232,22 @@ static bool act(const struct worker *worker, struct exchange *exchange)
     return true;
 }
 
+/* A request may have been parked for minutes: whoever was removed or lost a role meanwhile is not
+ * answered as who he was. */
+static void forget_old_caller(struct exchange *exchange)
+{
+    if (exchange->caller != NULL && exchange->generation != auth_generation(exchange->http->auth)) {
+        free(TAKE(exchange->caller));
+    }
+}
+
 /* Invariant 1. False: the answer is made. */
 static bool identify(const struct worker *worker, struct exchange *exchange)
 {
     if (exchange->is_open) {
         return true;
     }
+    forget_old_caller(exchange);
     if (exchange->caller == NULL && !authenticate(exchange)) {
         return false;
     }

@@ -415,6 +415,29 @@ static void asks_a_parked_request_again_when_it_is_woken(void **state)
     (void)close(talk.fd);
 }
 
+static void asks_a_parked_request_anew_who_it_is(void **state)
+{
+    struct rig *rig = *state;
+    struct talk talk = {.fd = talk_dial(rig)};
+
+    talk_say(talk.fd,
+             "POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length: 13\r\n\r\npark for long");
+    assert_int_equal(sem_wait(&rig->is_parked), 0);
+    assert_int_equal(users_remove(rig->users_path, "alice", NULL), 0);
+    http_wake(rig->http);
+    assert_int_equal(talk_hear(&talk), 401);
+    (void)close(talk.fd);
+    rig_add_user(rig, "alice", USER_ADMINISTRATOR, "");
+    talk = (struct talk){.fd = talk_dial(rig)};
+    talk_say(talk.fd,
+             "POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length: 13\r\n\r\npark for long");
+    assert_int_equal(sem_wait(&rig->is_parked), 0);
+    rig_add_user(rig, "alice", USER_NOBODY, "");
+    http_wake(rig->http);
+    assert_int_equal(talk_hear(&talk), 403);
+    (void)close(talk.fd);
+}
+
 static void refuses_more_than_the_queue_takes(void **state)
 {
     struct rig *rig = *state;
@@ -582,6 +605,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(asks_a_parked_request_again_at_its_time, rig_set_up,
                                         rig_tear_down),
         cmocka_unit_test_setup_teardown(asks_a_parked_request_again_when_it_is_woken, rig_set_up,
+                                        rig_tear_down),
+        cmocka_unit_test_setup_teardown(asks_a_parked_request_anew_who_it_is, rig_set_up,
                                         rig_tear_down),
         cmocka_unit_test_setup_teardown(refuses_more_than_the_queue_takes, rig_set_up,
                                         rig_tear_down),

@@ -5,8 +5,8 @@
   staged_power_test.py [--cuts N] [unittest's arguments]
 
 N cuts (200 unless said, or RESILVER_CUTS; 500 in make soak), shared out among the ways to keep a
-replica, on a real file system over a disk that loses, keeps or tears what was not flushed (power.py). staged.py says
-what must hold.
+replica, on a real file system over a disk that loses, keeps or tears what was not flushed
+(power.py). staged.py says what must hold.
 """
 
 import os

@@ -266,6 +266,7 @@
 #define HTTP_IDLE_S 60U               /* a connection that had an answer, and asks nothing */
 #define HTTP_WRITE_S 60U              /* until an answer has gone out */
 #define HTTP_WORKERS 8U               /* requests at work at a time */
+#define HTTP_PARKED_EACH 32U          /* requests of one user that wait for something to happen */
 #define HTTP_QUEUE_MAX 512U           /* that wait for a worker; more are 503 */
 #define HTTP_BODIES_BYTES (256 * MIB) /* of all requests that are there at a time; more are 503 */
 #define HTTP_DISCARD_MAX (1 * MIB)    /* of a body that is refused, read before it is said so */

@@ -151,7 +151,9 @@ static bool write_piece(struct cimxml_call *call, struct context *context, uint3
         write_one(call, pulled, context->list.all[context->next++]);
     }
     xml_raw(call->out, "</IRETURNVALUE>\n");
-    bool is_all = context->next == context->list.count;
+    /* What does not fit is an error in the end, and that closes the enumeration (DSP0200 5.4.2.24):
+     * going on behind what never arrived would pass for a whole list. */
+    bool is_all = context->next == context->list.count || call->out->bad;
 
     xml_print(call->out,
               "<PARAMVALUE NAME=\"EnumerationContext\" PARAMTYPE=\"string\">\n"

@@ -84,10 +84,29 @@ void http_workers_unpark_locked(struct http *http, uint64_t now_ns, bool is_all)
     }
 }
 
-/* What woke while the handler was looking would be missed: it is asked again at once. */
-static void park(struct exchange *exchange, uint64_t until_ns)
+static const char *user_of(const struct exchange *exchange)
+{
+    return exchange->caller != NULL ? exchange->caller->name : "";
+}
+
+/* Each holds a connection, and all are asked again whenever something happens: one user must not
+ * have so many that there are none for others. */
+static bool may_park_locked(const struct http *http, const struct exchange *exchange)
+{
+    uint32_t count = 0;
+
+    for (const struct exchange *at = http->parked.first; at != NULL; at = at->next) {
+        count += strcmp(user_of(at), user_of(exchange)) == 0 ? 1 : 0;
+    }
+    return count < HTTP_PARKED_EACH;
+}
+
+/* What woke while the handler was looking would be missed: it is asked again at once. False: it may
+ * not wait, and is still the worker's. */
+static bool park(struct exchange *exchange, uint64_t until_ns)
 {
     struct http *http = exchange->http;
+    bool may_park = true;
 
     (void)pthread_mutex_lock(&http->lock);
     exchange->attempt++;
@@ -95,6 +114,8 @@ static void park(struct exchange *exchange, uint64_t until_ns)
     if (http->is_stopping || http->wake_count != exchange->wakes_seen) {
         push(&http->queue, exchange);
         (void)pthread_cond_signal(&http->work);
+    } else if (!may_park_locked(http, exchange)) {
+        may_park = false;
     } else {
         push(&http->parked, exchange);
         if (until_ns < http->next_due_ns) {
@@ -102,6 +123,7 @@ static void park(struct exchange *exchange, uint64_t until_ns)
         }
     }
     (void)pthread_mutex_unlock(&http->lock);
+    return may_park;
 }
 
 /* --- who ------------------------------------------------------------------------------------- */
@@ -365,8 +387,11 @@ static bool handle(struct worker *worker, struct exchange *exchange)
     xml_text_free(&answer.body);
     arena_free(&worker->arena);
     if (result == HTTP_PARK) {
-        park(exchange, answer.park_until_ns);
-        return false;
+        if (park(exchange, answer.park_until_ns)) {
+            return false;
+        }
+        http_exchange_refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE,
+                             "too many requests of this user wait for something to happen");
     }
     return true;
 }

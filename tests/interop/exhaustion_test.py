@@ -73,6 +73,7 @@ class Descriptors(ExhaustionCase):
                           self.gateway.config])
         self.assertEqual(result.code, 1, result)
         self.assertIn("64 descriptors are too few for 2 listeners", result.err)
+        self.gateway.start()
 
 
 class Connections(ExhaustionCase):

@@ -256,6 +256,9 @@
 #define HTTP_BODY_MAX (512 * KIB)  /* of one request: DSP0226's largest common envelope, thrice */
 #define HTTP_ANSWER_MAX (64 * MIB) /* of one answer */
 #define HTTP_CONNECTIONS_MAX 3000U /* of one listener; the slow among them are closed soon */
+#define HTTP_CONNECTIONS_MIN 8U    /* of one listener; without descriptors for them: no start */
+#define HTTP_DESCRIPTORS_KEPT                                                                      \
+    80U /* from connections: files, listeners, and what the workers ask the service through */
 #define HTTP_CONNECTION_BYTES (16 * KIB) /* request line and headers */
 #define HTTP_REQUEST_S                                                                             \
     10U                               /* from the connection or the end of the last answer's use   \
@@ -263,6 +266,7 @@
 #define HTTP_IDLE_S 60U               /* a connection that had an answer, and asks nothing */
 #define HTTP_WRITE_S 60U              /* until an answer has gone out */
 #define HTTP_WORKERS 8U               /* requests at work at a time */
+#define HTTP_PARKED_EACH 32U          /* requests of one user that wait for something to happen */
 #define HTTP_QUEUE_MAX 512U           /* that wait for a worker; more are 503 */
 #define HTTP_BODIES_BYTES (256 * MIB) /* of all requests that are there at a time; more are 503 */
 #define HTTP_DISCARD_MAX (1 * MIB)    /* of a body that is refused, read before it is said so */

@@ -299,6 +299,25 @@ void contexts_give(struct contexts *contexts, struct context *context)
     free_all(gone);
 }
 
+bool contexts_bind(struct context *context, const struct cim_caller *caller)
+{
+    struct cim_caller *copy = arena_take(&context->arena, sizeof *copy);
+
+    assert(context->is_busy && caller != NULL);
+    if (copy == NULL) {
+        return false;
+    }
+    *copy = *caller;
+    context->caller = copy;
+    return true;
+}
+
+bool contexts_fits(const struct context *context, const struct cim_caller *caller)
+{
+    assert(context->is_busy);
+    return context->caller == NULL || cim_caller_is_alike(context->caller, caller);
+}
+
 void contexts_expire(struct contexts *contexts, struct context *context, uint64_t expires_ns)
 {
     lock(contexts);

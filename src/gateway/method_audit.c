@@ -94,9 +94,6 @@ void method_audit(struct audit *audit, const struct http_request *request, const
                                               : outcome->message,
     };
 
-    /* What was done cannot be undone because it could not be written down; audit_write() has said
-     * it in the log. */
-    if (audit_write(audit, &entry, NULL) < 0) {
-        return;
-    }
+    /* What was done cannot be undone because it could not be written down. */
+    audit_note(audit, &entry);
 }

@@ -223,7 +223,8 @@ void service_suspend_job(struct service *service, struct service_job *job,
                          struct service_job *stop_job);
 void service_resume_job(struct service *service, struct service_job *job);
 /* One whose session is being suspended: it goes on when that has stopped. */
-void service_resume_stopping(struct service *service, struct service_job *job);
+void service_resume_stopping(struct service *service, struct service_relationship *at,
+                             struct service_job *job);
 void service_cancel_job(struct service *service, struct service_job *job,
                         struct service_job *stop_job);
 

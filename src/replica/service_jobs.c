@@ -661,7 +661,8 @@ void service_resume_job(struct service *service, struct service_job *job)
     service_keep_job(service, job);
 }
 
-void service_resume_stopping(struct service *service, struct service_job *job)
+void service_resume_stopping(struct service *service, struct service_relationship *at,
+                             struct service_job *job)
 {
     assert(job->phase == PHASE_AT_WORK && job->stop != STOP_CANCEL);
     job->stop = STOP_AGAIN;
@@ -669,6 +670,9 @@ void service_resume_stopping(struct service *service, struct service_job *job)
     job->row.changed_us = service_now(service);
     set_status(job, "goes on as soon as it has stopped");
     service_keep_job(service, job);
+    if (at->row.state == STATE_RESYNC_SUSPENDED) {
+        (void)service_move(service, at, EVENT_RESYNC_BEGINS, NULL);
+    }
 }
 
 void service_cancel_job(struct service *service, struct service_job *job,

@@ -499,8 +499,7 @@ static void resume(struct service *service, const struct service_asker *asker,
         return;
     }
     if (job != NULL && job->phase == PHASE_AT_WORK) {
-        service_resume_stopping(service, job);
-        (void)service_move(service, at, EVENT_RESYNC_BEGINS, NULL);
+        service_resume_stopping(service, at, job);
         service_reply_started(asker, &job->row.id);
         return;
     }
@@ -653,10 +652,7 @@ static void resume_job(struct service *service, const struct service_asker *aske
     struct error err = {0};
 
     if (job->phase == PHASE_AT_WORK && job->stop == STOP_SUSPEND) {
-        service_resume_stopping(service, job);
-        if (at->row.state == STATE_RESYNC_SUSPENDED) {
-            (void)service_move(service, at, EVENT_RESYNC_BEGINS, NULL);
-        }
+        service_resume_stopping(service, at, job);
         service_reply_started(asker, &job->row.id);
         return;
     }

@@ -154,7 +154,7 @@ static void pend(struct service *service, const struct service_asker *asker, enu
 
 /* There is a job already: one that waits for its time gets another, one that is held goes on. */
 static void resync_open(struct service *service, const struct service_asker *asker,
-                        struct service_job *job, int64_t start_us)
+                        struct service_relationship *at, struct service_job *job, int64_t start_us)
 {
     char id[UUID_TEXT_MAX];
     struct error err = {0};
@@ -168,6 +168,11 @@ static void resync_open(struct service *service, const struct service_asker *ask
         job->row.scheduled_us = start_us;
         service_keep_job(service, job);
         service_start_due(service);
+        service_reply_started(asker, &job->row.id);
+        return;
+    }
+    if (job->phase == PHASE_AT_WORK && job->stop == STOP_SUSPEND && start_us == 0) {
+        service_resume_stopping(service, at, job);
         service_reply_started(asker, &job->row.id);
         return;
     }
@@ -212,7 +217,7 @@ static void finish(struct service *service, const struct service_asker *asker,
     }
     struct service_job *job = service_open_job(service, &at->row.vm, at->row.hop);
     if (job != NULL) { /* one was made meanwhile: a relationship has one at most */
-        resync_open(service, asker, job, 0);
+        resync_open(service, asker, at, job, 0);
         return;
     }
     reply_made(service, asker, at, event, (enum job_type)pending->job_type, 0, &pending->row);
@@ -295,7 +300,7 @@ void service_resynchronize(struct service *service, const struct service_asker *
     }
     struct service_job *job = service_open_job(service, &at->row.vm, at->row.hop);
     if (job != NULL) {
-        resync_open(service, asker, job, start_us);
+        resync_open(service, asker, at, job, start_us);
     } else {
         resync_anew(service, asker, &vm, at, start_us);
     }

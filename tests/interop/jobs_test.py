@@ -118,10 +118,14 @@ class Watched(JobsCase):
         percent = self.look(self.wsman, job)["PercentComplete"]
         time.sleep(0.3)
         self.assertEqual(self.look(self.cimxml, job)["PercentComplete"], percent)
-        # A resynchronization that is called now goes on where it stopped; here it is the VM's.
         relationship = embedded(RELATIONSHIP, InstanceID=hop_id(self.vm_id))
         out = self.change_state(self.cimxml, 3, "RequestReplicationStateChangeEx",
                                 ReplicationRelationship=relationship)
+        self.assertEqual(job_of(out), job)
+        # Suspended again; a resynchronization that is called for then is this one, which goes on.
+        self.change_state(self.cimxml, 7)
+        self.assertEqual(self.look(self.wsman, job)["JobState"], "5")
+        out = self.ok(self.wsman.resynchronize("HOST1", self.vm_id), STARTED)
         self.assertEqual(job_of(out), job)
         self.until(self.wsman, job, 7)
         self.assertEqual(self.states(), "3")

@@ -187,6 +187,9 @@ static const struct refusal_case refusals[] = {
      true},
     {"POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length: -1\r\n\r\n", 400, true},
     {"POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length: +3\r\n\r\nabc", 400, true},
+    {"POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length : 3\r\n\r\nabc", 400, true},
+    {"POST /wsman HTTP/1.1\r\n" HOST ALICE "X-(a): b\r\nContent-Length: 0\r\n\r\n", 400, true},
+    {"POST /wsman HTTP/1.1\r\n" HOST ALICE "X-A: b\rc\r\nContent-Length: 0\r\n\r\n", 400, true},
     {"POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length: 0x3\r\n\r\nabc", 400, true},
     {"POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length: three\r\n\r\nabc", 400, true},
     {"POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length:\r\n\r\nabc", 400, true},
@@ -433,6 +436,62 @@ static void asks_a_parked_request_again_when_it_is_woken(void **state)
     (void)close(talk.fd);
 }
 
+static void asks_a_parked_request_anew_who_it_is(void **state)
+{
+    struct rig *rig = *state;
+    struct talk talk = {.fd = talk_dial(rig)};
+
+    talk_say(talk.fd,
+             "POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length: 13\r\n\r\npark for long");
+    assert_int_equal(sem_wait(&rig->is_parked), 0);
+    assert_int_equal(users_remove(rig->users_path, "alice", NULL), 0);
+    http_wake(rig->http);
+    assert_int_equal(talk_hear(&talk), 401);
+    (void)close(talk.fd);
+    rig_add_user(rig, "alice", USER_ADMINISTRATOR, "");
+    talk = (struct talk){.fd = talk_dial(rig)};
+    talk_say(talk.fd,
+             "POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length: 13\r\n\r\npark for long");
+    assert_int_equal(sem_wait(&rig->is_parked), 0);
+    rig_add_user(rig, "alice", USER_NOBODY, "");
+    http_wake(rig->http);
+    assert_int_equal(talk_hear(&talk), 403);
+    (void)close(talk.fd);
+}
+
+static void parks_no_more_of_one_user_than_his_share(void **state)
+{
+    static const char request[] =
+        "POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length: 13\r\n\r\npark for long";
+    struct rig *rig = *state;
+    struct talk talks[HTTP_PARKED_EACH];
+
+    for (uint32_t i = 0; i < HTTP_PARKED_EACH; i++) {
+        talks[i] = (struct talk){.fd = talk_dial(rig)};
+        talk_say(talks[i].fd, request);
+        assert_int_equal(sem_wait(&rig->is_parked), 0);
+    }
+    /* The last ones may be on their way into the list still. */
+    struct talk last = {.fd = talk_dial(rig)};
+    struct pollfd fds = {.fd = last.fd, .events = POLLIN};
+    uint32_t waiting = 0;
+    talk_say(last.fd, request);
+    while (poll(&fds, 1, 1000) != 1 && waiting++ < HTTP_WORKERS) {
+        (void)close(last.fd);
+        last = (struct talk){.fd = talk_dial(rig)};
+        fds.fd = last.fd;
+        talk_say(last.fd, request);
+    }
+    assert_int_equal(talk_hear(&last), 503);
+    assert_non_null(strstr(last.text, "too many requests of this user"));
+    (void)close(last.fd);
+    http_wake(rig->http);
+    for (uint32_t i = 0; i < HTTP_PARKED_EACH; i++) {
+        assert_int_equal(talk_hear(&talks[i]), 200);
+        (void)close(talks[i].fd);
+    }
+}
+
 static void refuses_more_than_the_queue_takes(void **state)
 {
     struct rig *rig = *state;
@@ -602,6 +661,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(asks_a_parked_request_again_at_its_time, rig_set_up,
                                         rig_tear_down),
         cmocka_unit_test_setup_teardown(asks_a_parked_request_again_when_it_is_woken, rig_set_up,
+                                        rig_tear_down),
+        cmocka_unit_test_setup_teardown(asks_a_parked_request_anew_who_it_is, rig_set_up,
+                                        rig_tear_down),
+        cmocka_unit_test_setup_teardown(parks_no_more_of_one_user_than_his_share, rig_set_up,
                                         rig_tear_down),
         cmocka_unit_test_setup_teardown(refuses_more_than_the_queue_takes, rig_set_up,
                                         rig_tear_down),

@@ -269,6 +269,11 @@ static void one_that_is_being_suspended_can_be_resumed(void **state)
     assert_true(uuid_equal(job_of(resumed), &job));
     assert_int_equal(rig_job(rig, &job)->state, JOB_RUNNING);
     assert_int_equal(rig_state(rig, "web1"), STATE_RESYNCHRONIZING);
+    assert_value(rig_request_job(rig, &job, 3), RETURN_JOB_STARTED);
+    resumed = rig_resync(rig, "web1", NULL);
+    assert_value(resumed, RETURN_JOB_STARTED);
+    assert_true(uuid_equal(job_of(resumed), &job));
+    assert_int_equal(rig_state(rig, "web1"), STATE_RESYNCHRONIZING);
     rig_end(rig, &job, ERR_CANCELLED);
     rig_pass(rig, 0);
     assert_non_null(rig_session_of(rig, &job));

@@ -56,6 +56,27 @@ static void asks_for_credentials_and_keeps_the_connection(void **state)
     (void)close(talk.fd);
 }
 
+static void knows_by_each_requests_credentials_who_asks_it(void **state)
+{
+    const struct rig *rig = *state;
+    struct talk talk;
+
+    assert_int_equal(
+        talk_ask(rig, &talk, "POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length: 0\r\n\r\n"),
+        200);
+    talk_forget(&talk);
+    talk_say(talk.fd, "POST /wsman HTTP/1.1\r\n" HOST WRONG "Content-Length: 0\r\n\r\n");
+    assert_int_equal(talk_hear(&talk), 401);
+    talk_forget(&talk);
+    talk_say(talk.fd, "POST /wsman HTTP/1.1\r\n" HOST BOB "Content-Length: 0\r\n\r\n");
+    assert_int_equal(talk_hear(&talk), 403);
+    talk_forget(&talk);
+    talk_say(talk.fd, "POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length: 0\r\n\r\n");
+    assert_int_equal(talk_hear(&talk), 200);
+    assert_non_null(strstr(talk.text, "user=alice"));
+    (void)close(talk.fd);
+}
+
 static void refuses_wrong_credentials_and_writes_it_down(void **state)
 {
     const struct rig *rig = *state;
@@ -615,6 +636,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(answers_whom_it_knows, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(asks_for_credentials_and_keeps_the_connection, rig_set_up,
+                                        rig_tear_down),
+        cmocka_unit_test_setup_teardown(knows_by_each_requests_credentials_who_asks_it, rig_set_up,
                                         rig_tear_down),
         cmocka_unit_test_setup_teardown(refuses_wrong_credentials_and_writes_it_down, rig_set_up,
                                         rig_tear_down),

@@ -256,6 +256,9 @@
 #define HTTP_BODY_MAX (512 * KIB)  /* of one request: DSP0226's largest common envelope, thrice */
 #define HTTP_ANSWER_MAX (64 * MIB) /* of one answer */
 #define HTTP_CONNECTIONS_MAX 3000U /* of one listener; the slow among them are closed soon */
+#define HTTP_CONNECTIONS_MIN 8U    /* of one listener; without descriptors for them: no start */
+#define HTTP_DESCRIPTORS_KEPT                                                                      \
+    80U /* from connections: files, listeners, and what the workers ask the service through */
 #define HTTP_CONNECTION_BYTES (16 * KIB) /* request line and headers */
 #define HTTP_REQUEST_S                                                                             \
     10U                               /* from the connection or the end of the last answer's use   \

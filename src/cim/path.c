@@ -304,11 +304,11 @@ static bool are_namespaces_alike(const char *a, const char *b)
 
 static bool is_same_namespace(const char *a, const char *b)
 {
-    if (a[0] == '\0' || b[0] == '\0') {
+    if (a[0] == '\0' || b[0] == '\0' || are_namespaces_alike(a, b)) {
         return true;
     }
     enum cim_space space = cim_space_find(a);
-    return space == CIM_SPACE_NONE ? are_namespaces_alike(a, b) : space == cim_space_find(b);
+    return space != CIM_SPACE_NONE && space == cim_space_find(b);
 }
 
 static bool is_pair_equal(struct comparison *comparison, struct pair pair)

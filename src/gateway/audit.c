@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/instant.h"
@@ -32,9 +33,23 @@ static int open_file(const char *path, struct error *err)
 {
     /* No link: who may write into the folder could lead us to another file. */
     int fd =
-        open_at(AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY, AUDIT_MODE);
+        open_at(AT_FDCWD, path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY, AUDIT_MODE);
 
     return fd >= 0 ? fd : fail(err, ERR_IO, errno, "cannot open the audit log '%.512s'", path);
+}
+
+/* Whether the last line has no end: a disk was full, or the machine stopped. Only a file has a
+ * last line. */
+static bool ends_torn(int fd)
+{
+    struct stat info;
+    char last = '\n';
+
+    if (fstat(fd, &info) < 0 || !S_ISREG(info.st_mode) || info.st_size == 0) {
+        return false;
+    }
+    /* What cannot be read is taken for torn: an empty line harms nobody. */
+    return pread(fd, &last, 1, info.st_size - 1) != 1 || last != '\n';
 }
 
 int audit_open(const struct env *env, const char *path, struct audit **out, struct error *err)
@@ -53,6 +68,7 @@ int audit_open(const struct env *env, const char *path, struct audit **out, stru
     if (result == 0 && audit->path[0] != '\0') {
         audit->fd = open_file(audit->path, err);
         result = audit->fd < 0 ? -1 : 0;
+        audit->is_torn = audit->fd >= 0 && ends_torn(audit->fd);
     }
     int refused = result == 0 ? pthread_mutex_init(&audit->lock, NULL) : 0;
     if (refused != 0) {
@@ -81,7 +97,7 @@ int audit_reopen(struct audit *audit, struct error *err)
     (void)pthread_mutex_lock(&audit->lock);
     int old_fd = audit->fd;
     audit->fd = fd;
-    audit->is_torn = false;
+    audit->is_torn = ends_torn(fd);
     (void)pthread_mutex_unlock(&audit->lock);
     (void)close(old_fd); /* every line was flushed */
     return 0;
@@ -181,7 +197,8 @@ static char *line_of(const struct audit *audit, const struct audit_entry *entry,
     return line;
 }
 
-static int write_all(int fd, const char *line, size_t len_bytes)
+/* *is_torn: a piece of it was written. */
+static int write_all(int fd, const char *line, size_t len_bytes, bool *is_torn)
 {
     while (len_bytes > 0) {
         ssize_t written = write(fd, line, len_bytes);
@@ -191,6 +208,7 @@ static int write_all(int fd, const char *line, size_t len_bytes)
         if (written > 0) {
             line += written;
             len_bytes -= (size_t)written;
+            *is_torn = len_bytes > 0;
         }
     }
     return 0;
@@ -205,11 +223,10 @@ static bool flush(int fd)
 /* After a line that the disk had room for in part, the next begins on one of its own. */
 static bool append_locked(struct audit *audit, const char *line, size_t len_bytes)
 {
-    if (audit->is_torn && write_all(audit->fd, "\n", 1) < 0) {
+    if (audit->is_torn && write_all(audit->fd, "\n", 1, &audit->is_torn) < 0) {
         return false;
     }
-    audit->is_torn = write_all(audit->fd, line, len_bytes) < 0;
-    return !audit->is_torn && flush(audit->fd);
+    return write_all(audit->fd, line, len_bytes, &audit->is_torn) == 0 && flush(audit->fd);
 }
 
 static int append(struct audit *audit, const char *line, size_t len_bytes, struct error *err)

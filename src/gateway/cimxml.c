@@ -103,6 +103,10 @@ static void write_response(struct cimxml_call *call)
     xml_print(out, "<%s NAME=\"%s\">\n", element, call->name);
     size_t mark_bytes = out->used_bytes;
 
+    /* Nothing is done whose answer cannot even be begun; and an error would have no beginning. */
+    if (out->bad) {
+        return;
+    }
     if (run(call, &err) < 0 || xml_text_done(out, &err) < 0 ||
         arena_done(call->http->arena, &err) < 0) {
         write_error(call, mark_bytes, &err);

@@ -114,10 +114,14 @@ void *http_exchange_new(void *context, const char *uri, struct MHD_Connection *m
 }
 
 static enum MHD_Result note_header(void *context, enum MHD_ValueKind kind, const char *name,
-                                   const char *value)
+                                   size_t name_bytes, const char *value, size_t value_bytes)
 {
+    struct http_head *head = context;
+
     (void)kind;
-    http_head_note(context, name, value);
+    head->is_malformed |=
+        !http_head_is_header(name, name_bytes, value != NULL ? value : "", value_bytes);
+    http_head_note(head, name, value);
     return MHD_YES;
 }
 
@@ -172,7 +176,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
     struct http_head head = {.version = version, .method = method};
 
     exchange->is_begun = true;
-    (void)MHD_get_connection_values(exchange->mhd, MHD_HEADER_KIND, note_header, &head);
+    (void)MHD_get_connection_values_n(exchange->mhd, MHD_HEADER_KIND, note_header, &head);
     if (exchange->uri != NULL && !hides_something(exchange, version)) {
         /* Without a path it is refused. */
         (void)http_head_path(exchange->uri, &exchange->path, &exchange->query);

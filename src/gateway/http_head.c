@@ -39,6 +39,21 @@ void http_head_note(struct http_head *head, const char *name, const char *value)
     }
 }
 
+bool http_head_is_header(const char *name, size_t name_bytes, const char *value, size_t value_bytes)
+{
+    static const char marks[] = "!#$%&'*+-.^_`|~";
+
+    for (size_t i = 0; i < name_bytes; i++) {
+        char c = name[i];
+        bool is_word = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+        if (!is_word && (c == '\0' || strchr(marks, c) == NULL)) {
+            return false;
+        }
+    }
+    return name_bytes > 0 && memchr(value, '\0', value_bytes) == NULL &&
+           memchr(value, '\r', value_bytes) == NULL && memchr(value, '\n', value_bytes) == NULL;
+}
+
 /* --- paths ----------------------------------------------------------------------------------- */
 
 /* "http://host:5985/wsman" is "/wsman" (RFC 9112 section 3.2.2): we are the only host here. */
@@ -162,6 +177,9 @@ static struct http_refusal check_length(const struct http_head *head)
 /* Where the request ends. */
 static struct http_refusal check_framing(const struct http_head *head)
 {
+    if (head->is_malformed) {
+        return closing(MHD_HTTP_BAD_REQUEST, "a header has a character that no header has");
+    }
     if (head->content_length_count > 1) {
         return closing(MHD_HTTP_BAD_REQUEST, "Content-Length is there more than once");
     }

@@ -64,6 +64,7 @@ struct http_head {
     uint32_t transfer_encoding_count;
     uint32_t content_encoding_count;
     uint32_t host_count;
+    bool is_malformed; /* there is a header that is none */
 };
 
 struct http_refusal {
@@ -74,6 +75,11 @@ struct http_refusal {
 
 /* http_head_note - one header. */
 void http_head_note(struct http_head *head, const char *name, const char *value);
+
+/* http_head_is_header - whether name and value can be a header's (RFC 9110 5.1 and 5.5):
+ * libmicrohttpd lets blanks into the first, and a CR into the second. */
+bool http_head_is_header(const char *name, size_t name_bytes, const char *value,
+                         size_t value_bytes);
 
 /* http_head_check - paths: see http_protocol. */
 struct http_refusal http_head_check(const struct http_head *head, const char *paths,
@@ -234,6 +240,7 @@ struct http {
     char key_path[PATH_TEXT_MAX];
     struct listener listeners[HTTP_LISTENERS_MAX];
     uint32_t listener_count;
+    uint32_t connections_max; /* of one listener */
     bool has_tls;
 
     pthread_mutex_t lock; /* of all below */

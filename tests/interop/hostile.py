@@ -60,7 +60,7 @@ class Stranger:
         """(status, headers, body)"""
         self.connection.putrequest("POST", operation.path)
         for name, value in operation.headers.items():
-            self.connection.putheader(name, value)
+            self.connection.putheader(name, value.encode())
         for value in authorizations:
             self.connection.putheader("Authorization", value)
         self.connection.putheader("Content-Length", str(len(operation.body)))
@@ -106,7 +106,7 @@ def read_all(connection, timeout=15):
 
 
 def read_answers(connection, count=1, timeout=15):
-    """The statuses of so many answers, and what of them is there when less come."""
+    """The statuses of so many answers; fewer when the other side ends before."""
     statuses = []
     connection.settimeout(timeout)
     file = connection.makefile("rb")
@@ -119,6 +119,7 @@ def read_answers(connection, count=1, timeout=15):
         headers = http.client.parse_headers(file)
         if found[1] != b"100":
             statuses.append(int(found[1]))
+        if len(statuses) < count:  # to HEAD there is a length and nothing else
             file.read(int(headers["Content-Length"] or 0))
     file.detach()
     return statuses

@@ -172,14 +172,22 @@ class Strangers(hostile.HostileCase):
     def the_open_path(self):
         """Whoever asks who is there learns that, and nothing else, not even the version."""
         for operation, stranger in self.each_on(False, ("wsman",)):
-            status, _, text = stranger.ask(operation._replace(path="/wsman-anon/identify"))
-            if operation.name == "Identify":
-                self.assertEqual(status, 200, text)
-                self.assertNotIn(b"ProductVersion", text)
-            else:
-                self.assertEqual(status, 500, operation.name)
-                self.assertIn(b"AccessDenied", text, operation.name)
-                self.assertNotIn(b"HOST1", text)
+            asked = {**operation.headers, "WSMANIDENTIFY": "unauthenticated"}
+            self.as_nobody(operation, stranger.ask(operation._replace(headers=asked)))
+            self.as_nobody(operation, stranger.ask(
+                operation._replace(path="/wsman-anon/identify")))
+            # Who says who he is is judged by that.
+            self.refused(stranger.ask(operation._replace(headers=asked), "Bearer x"), operation)
+
+    def as_nobody(self, operation, answer):
+        status, _, text = answer
+        if operation.name == "Identify":
+            self.assertEqual(status, 200, text)
+            self.assertNotIn(b"ProductVersion", text)
+        else:
+            self.assertEqual(status, 500, operation.name)
+            self.assertIn(b"AccessDenied", text, operation.name)
+            self.assertNotIn(b"HOST1", text)
 
     def check_log(self):
         text = self.gateway.log() + self.gateway.audit_text()

@@ -4,10 +4,12 @@
 #include <jansson.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -165,6 +167,53 @@ static void says_when_a_line_cannot_be_written(void **state)
     audit_close(audit);
 }
 
+static void begins_on_a_line_of_its_own_after_a_torn_one(void **state)
+{
+    const struct rig *rig = *state;
+    struct audit *audit = NULL;
+
+    for (int i = 0; i < 2; i++) {
+        FILE *file = fopen(rig->path, "ae");
+
+        assert_non_null(file);
+        assert_true(fputs("{\"time\":", file) >= 0);
+        assert_int_equal(fclose(file), 0);
+        if (i == 0) {
+            assert_int_equal(audit_open(env_system(), rig->path, &audit, NULL), 0);
+        } else {
+            assert_int_equal(audit_reopen(audit, NULL), 0);
+        }
+        assert_int_equal(audit_write(audit, &entry, NULL), 0);
+    }
+    audit_close(audit);
+    assert_int_equal(count_lines(rig->path), 4);
+    json_decref(line_of(rig->path, 1));
+    json_decref(line_of(rig->path, 3));
+}
+
+static void leaves_no_empty_line_when_nothing_could_be_written(void **state)
+{
+    const struct rig *rig = *state;
+    struct audit *audit = NULL;
+    struct rlimit before;
+    struct stat info;
+
+    assert_int_equal(audit_open(env_system(), rig->path, &audit, NULL), 0);
+    assert_int_equal(audit_write(audit, &entry, NULL), 0);
+    assert_int_equal(stat(rig->path, &info), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_ptr_not_equal(signal(SIGXFSZ, SIG_IGN), SIG_ERR);
+    const struct rlimit full = {.rlim_cur = (rlim_t)info.st_size, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+    int result = audit_write(audit, &entry, NULL);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(result, -1);
+    assert_int_equal(audit_write(audit, &entry, NULL), 0);
+    audit_close(audit);
+    assert_int_equal(count_lines(rig->path), 2);
+    json_decref(line_of(rig->path, 1));
+}
+
 static void says_in_the_log_what_is_missing_in_the_file(void **state)
 {
     struct audit *audit = NULL;
@@ -241,6 +290,10 @@ int main(void)
         cmocka_unit_test(goes_to_the_log_alone_without_a_path),
         cmocka_unit_test(says_in_the_log_what_is_missing_in_the_file),
         cmocka_unit_test(says_when_a_line_cannot_be_written),
+        cmocka_unit_test_setup_teardown(begins_on_a_line_of_its_own_after_a_torn_one, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(leaves_no_empty_line_when_nothing_could_be_written, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(follows_no_link_and_makes_no_folder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(mixes_no_lines_of_several_threads, set_up, tear_down),
     };

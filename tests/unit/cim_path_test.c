@@ -491,6 +491,7 @@ static void paths_are_equal_by_what_they_name(void **state)
     expect_equal(arena, "A.K=TRUE", "A.K=FALSE", false);
     expect_equal(arena, "root/interop:A.K=\"v\"", "A.K=\"v\"", true);
     expect_equal(arena, "root/interop:A.K=\"v\"", "interop:A.K=\"v\"", true);
+    expect_equal(arena, "//h///interop:A.K=\"v\"", "interop:A.K=\"v\"", true);
     expect_equal(arena, "//h/root/interop:A.K=\"v\"", "//i/ROOT\\interop:A.K=\"v\"", true);
     expect_equal(arena, "root/interop:A.K=\"v\"", "root/virtualization/v2:A.K=\"v\"", false);
     expect_equal(arena, "root/interop:A.K=\"v\"", "root/cimv2:A.K=\"v\"", false);

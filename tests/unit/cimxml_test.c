@@ -99,7 +99,7 @@ static void set_header(struct rig *rig, const char *name, const char *value)
     rig->headers[i] = (struct header){value == NULL ? "X-None" : name, value == NULL ? "" : value};
 }
 
-static void send_body(struct rig *rig, const char *body)
+static void send_with_room(struct rig *rig, const char *body, size_t room_bytes)
 {
     const struct http_request request = {
         .path = "/cimom",
@@ -116,9 +116,14 @@ static void send_body(struct rig *rig, const char *body)
 
     xml_text_free(&rig->answer.body);
     memset(&rig->answer, 0, sizeof rig->answer);
-    xml_text_init(&rig->answer.body, HTTP_ANSWER_MAX);
+    xml_text_init(&rig->answer.body, room_bytes);
     assert_int_equal(cimxml_handle(&rig->cimxml, &request, &rig->answer), HTTP_DONE);
     assert_int_not_equal(rig->answer.status, 0);
+}
+
+static void send_body(struct rig *rig, const char *body)
+{
+    send_with_room(rig, body, HTTP_ANSWER_MAX);
 }
 
 #define HEAD                                                                                       \
@@ -339,6 +344,19 @@ static void says_that_the_service_is_not_there(void **state)
     assert_has(rig, "resilverd");
 }
 
+static void begins_no_answer_that_has_no_room_for_its_head(void **state)
+{
+    struct rig *rig = *state;
+
+    set_headers(rig, "GetClass");
+    const char *text = call_text(rig, "GetClass", CLASS_NAME("CIM_Job"));
+    for (size_t room_bytes = 1; room_bytes < 1000; room_bytes += 100) {
+        send_with_room(rig, text, room_bytes);
+        assert_true(rig->answer.body.bad || strncmp(rig->answer.body.at, "<?xml", 5) == 0);
+    }
+    assert_has(rig, "<ERROR CODE=\"27\"");
+}
+
 static void lets_nobody_in_who_has_no_role(void **state)
 {
     struct rig *rig = *state;
@@ -396,6 +414,8 @@ int main(void)
                                         rig_start, rig_stop),
         cmocka_unit_test_setup_teardown(says_what_it_does_not_have, rig_start, rig_stop),
         cmocka_unit_test_setup_teardown(says_that_the_service_is_not_there, rig_start, rig_stop),
+        cmocka_unit_test_setup_teardown(begins_no_answer_that_has_no_room_for_its_head, rig_start,
+                                        rig_stop),
         cmocka_unit_test_setup_teardown(lets_nobody_in_who_has_no_role, rig_start, rig_stop),
         cmocka_unit_test_setup_teardown(shows_classes, rig_start, rig_stop),
         cmocka_unit_test_setup_teardown(does_not_call_methods_that_are_not_there, rig_start,

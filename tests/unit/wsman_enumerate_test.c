@@ -349,7 +349,8 @@ static void the_properties_of_an_association_filter_last_as_long_as_its_list(voi
     struct stage stage;
 
     (void)state;
-    assert_int_equal(mallopt(M_PERTURB, 0xA5), 1); /* what is freed is not there any more */
+    /* What is freed is not there any more. The sanitizers' memory does not know the option. */
+    (void)mallopt(M_PERTURB, 0xA5);
     stage_start(&stage);
     ask(&stage, ENUMERATE(DMTF "*"),
         "<n:Enumerate>" FILTER(
@@ -367,7 +368,7 @@ static void the_properties_of_an_association_filter_last_as_long_as_its_list(voi
     assert_non_null(find(&stage, FOUND "/ReplicationState"));
     assert_null(find(&stage, FOUND "/ReplicationHealth"));
     stage_stop(&stage);
-    assert_int_equal(mallopt(M_PERTURB, 0), 1);
+    (void)mallopt(M_PERTURB, 0);
 }
 
 /* An association's keys are references: they are pulled, got by them, and found the same. */

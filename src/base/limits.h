@@ -281,9 +281,11 @@
 #define AUTH_TRACKED_MAX 1024U /* names, and addresses, of which wrong passwords are remembered */
 #define AUTH_TRIES_MAX 10U     /* wrong passwords for a name or from an address in a minute */
 
-#define CONTEXTS_MAX 256U        /* enumerations and subscriptions that are open */
-#define CONTEXTS_EACH 32U        /* of one user */
-#define CONTEXT_IDLE_S 600U      /* until an enumeration that nobody pulls is forgotten */
+#define CONTEXTS_MAX 256U              /* enumerations and subscriptions that are open */
+#define CONTEXTS_EACH 32U              /* of one user */
+#define CONTEXTS_BYTES (256 * MIB)     /* that they may hold together before no more is opened */
+#define CONTEXTS_EACH_BYTES (64 * MIB) /* those of one user */
+#define CONTEXT_IDLE_S 600U            /* until an enumeration that nobody pulls is forgotten */
 #define CONTEXT_EVENTS_MAX 1024U /* that wait in a subscription; the oldest go, and it is said */
 #define WATCH_TURN_MS 200    /* how long the end of the gateway may wait for the watching thread */
 #define WATCH_PAUSE_MIN_S 1U /* until the service is watched again, then twice as long */

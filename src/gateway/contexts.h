@@ -31,6 +31,7 @@ struct context {
     /* of contexts.c */
     struct context *following;
     uint64_t used_ns;
+    size_t kept_bytes; /* of the arena, when it was given back last */
     bool is_busy;
     bool is_dropped;
 };

@@ -141,7 +141,7 @@ class Audit(ExhaustionCase):
         self.gateway.start()
         self.fill_the_rest(folder)
         log = self.call_until_full()
-        self.assertIn("an operation is not in the audit log", log)
+        self.assertIn("a line is missing in the audit log", log)
         self.gateway.stop()
         os.unlink(os.path.join(folder, "fill"))
         self.gateway.start()
@@ -169,7 +169,7 @@ class Audit(ExhaustionCase):
                 self.call(caller)
                 caller.close()
             log = self.gateway.log()
-            if "is not in the audit log" in log:
+            if "a line is missing in the audit log" in log:
                 break
         return log
 

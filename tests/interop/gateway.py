@@ -120,7 +120,7 @@ class Gateway:
 
     def stop(self, deadline_s=20):
         """Also says what a sanitizer found, which may be at the end only. Once is enough."""
-        if self.ended is None:
+        if self.ended is None or self.process.is_alive():  # tests start it anew in ways of their own
             self.process.signal(signal.SIGTERM)
             self.ended = self.process.wait(deadline_s)
         assert self.ended.code == 0, self.ended

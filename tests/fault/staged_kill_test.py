@@ -4,7 +4,7 @@
 
   staged_kill_test.py [--kills N] [unittest's arguments]
 
-N (100 unless said, or RESILVER_KILLS; 300 in make soak) of each end, shared out among the ways to
+N (60 unless said, or RESILVER_KILLS; 300 in make soak) of each end, shared out among the ways to
 keep a replica. staged.py says what must hold; besides, what was staged is not sent again (at most 64 MiB are
 allowed, and here all of it is less: the second run sends no more than what the first one left), and
 what was compared is not read again where a checkpoint was made.
@@ -29,7 +29,7 @@ def take_kills():
             value = sys.argv[at + 1]
             del sys.argv[at:at + 2]
             return int(value)
-    return int(os.environ.get("RESILVER_KILLS") or 100)
+    return int(os.environ.get("RESILVER_KILLS") or 60)
 
 
 KILLS = take_kills()

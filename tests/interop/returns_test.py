@@ -14,6 +14,7 @@ import uuid
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import calls  # noqa: E402
+import gateway  # noqa: E402
 import hosts  # noqa: E402
 import lib  # noqa: E402
 import service_test  # noqa: E402
@@ -189,6 +190,7 @@ class Returns(ReturnsCase):
                 thread.join()
             self.assertEqual(found, {protocol: 32772 for protocol in PROTOCOLS})
             self.assertLess(time.monotonic() - began, 8)
+            self.check_one_of_two_alike()
             server.close()
         self.b.start()
         self.expect_started()
@@ -199,6 +201,29 @@ class Returns(ReturnsCase):
             self.a.start()
             self.expect(32777, "gone")
             self.a.vms = vms
+
+    def check_one_of_two_alike(self):
+        """The same request while the first is under way: it is not called twice."""
+        keys = gateway.service_keys("HOST1")
+        uri = gateway.DMTF + "Msvm_ReplicationService"
+        envelope = self.gateway.wsman(None).envelope(
+            uri + "/Resynchronize", uri, keys,
+            '<p:Resynchronize_INPUT xmlns:p="%s"><p:ComputerSystem>%s</p:ComputerSystem>'
+            "</p:Resynchronize_INPUT>" % (uri, gateway.epr_xml(
+                "Msvm_ComputerSystem", gateway.vm_keys(self.vm_id))))
+        found = []
+        threads = [threading.Thread(target=lambda: found.append(
+            self.gateway.wsman().send_text(envelope))) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        (early, refused), (late, answer) = found
+        fault = gateway.Fault(early, refused)
+        self.assertEqual((fault.status, fault.subcode), (500, "Concurrency"), fault)
+        self.assertEqual(late, 200)
+        self.assertEqual(gateway.read_properties(
+            answer.find("./s:Body/*", gateway.SPACES))["ReturnValue"], "32772")
 
     def ask_one(self, caller, name, found):
         found[caller.protocol] = caller.resynchronize("HOST1", self.a.ids[name])[0]

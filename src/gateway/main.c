@@ -163,7 +163,7 @@ int main(int argc, char **argv)
         return settings.exit_status;
     }
     if (settings.ask_pam != NULL) {
-        _exit(pam_child_run(settings.ask_pam, settings.pam_folder));
+        _exit((int)pam_child_run(settings.ask_pam, settings.pam_folder));
     }
     gateway.pam_folder = settings.pam_folder;
     int result = run(&settings, &gateway, &err);

@@ -52,7 +52,8 @@ class Pam(gateway.GatewayCase):
     def setUp(self):
         if os.environ.get("RESILVER_HAS_PAM") == "no":
             raise unittest.SkipTest("needs a gateway that is built with PAM")
-        if not glob.glob("/usr/lib/**/security/pam_exec.so", recursive=True):
+        if not any(glob.glob(place + "/security/pam_exec.so")
+                   for place in ("/usr/lib/*", "/usr/lib", "/usr/lib64")):
             raise unittest.SkipTest("needs pam_exec.so (libpam-modules)")
         lib.need_tool("pgrep")
         super().setUp()
@@ -234,7 +235,8 @@ class Pam(gateway.GatewayCase):
         gate.start()
         self.assertEqual(self.status(gate, "pat", "wrong"), WRONG)
         # It gets in, and then the service does not let its new user in.
-        self.assertNotIn(self.status(gate, "pat", "right"), (WRONG, LOCKED))
+        with self.assertRaisesRegex(gateway.CimError, "may not be asked"):
+            self.status(gate, "pat", "right")
         self.assertEqual(gate.audit_text().count('"login"'), 1)
 
     def test_the_command_line(self):

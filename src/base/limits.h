@@ -256,6 +256,9 @@
 #define HTTP_BODY_MAX (512 * KIB)  /* of one request: DSP0226's largest common envelope, thrice */
 #define HTTP_ANSWER_MAX (64 * MIB) /* of one answer */
 #define HTTP_CONNECTIONS_MAX 3000U /* of one listener; the slow among them are closed soon */
+#define HTTP_CONNECTIONS_MIN 8U    /* of one listener; without descriptors for them: no start */
+#define HTTP_DESCRIPTORS_KEPT                                                                      \
+    80U /* from connections: files, listeners, and what the workers ask the service through */
 #define HTTP_CONNECTION_BYTES (16 * KIB) /* request line and headers */
 #define HTTP_REQUEST_S                                                                             \
     10U                               /* from the connection or the end of the last answer's use   \
@@ -263,6 +266,7 @@
 #define HTTP_IDLE_S 60U               /* a connection that had an answer, and asks nothing */
 #define HTTP_WRITE_S 60U              /* until an answer has gone out */
 #define HTTP_WORKERS 8U               /* requests at work at a time */
+#define HTTP_PARKED_EACH 32U          /* requests of one user that wait for something to happen */
 #define HTTP_QUEUE_MAX 512U           /* that wait for a worker; more are 503 */
 #define HTTP_BODIES_BYTES (256 * MIB) /* of all requests that are there at a time; more are 503 */
 #define HTTP_DISCARD_MAX (1 * MIB)    /* of a body that is refused, read before it is said so */
@@ -277,6 +281,11 @@
 #define AUTH_TRACKED_MAX 1024U /* names, and addresses, of which wrong passwords are remembered */
 #define AUTH_TRIES_MAX 10U     /* wrong passwords for a name or from an address in a minute */
 
+#define CONTEXTS_MAX 256U              /* enumerations and subscriptions that are open */
+#define CONTEXTS_EACH 32U              /* of one user */
+#define CONTEXTS_BYTES (256 * MIB)     /* that they may hold together before no more is opened */
+#define CONTEXTS_EACH_BYTES (64 * MIB) /* those of one user */
+#define CONTEXT_IDLE_S 600U            /* until an enumeration that nobody pulls is forgotten */
 #define PAM_SERVICE_MAX 64         /* the name of a file in pam.d */
 #define PAM_CHECK_S 10U            /* until PAM has said whether a password is right */
 #define PAM_QUESTION_MAX (1 * KIB) /* name, password and address: fits any pipe whole */

@@ -69,6 +69,17 @@ bool cim_caller_has_any(const struct cim_caller *caller)
     return has;
 }
 
+/* In the order of the users' file: who changes that changed somebody's line. */
+bool cim_caller_is_alike(const struct cim_caller *a, const struct cim_caller *b)
+{
+    bool is_alike = a->role == b->role && a->vm_count == b->vm_count;
+
+    for (uint32_t i = 0; is_alike && i < a->vm_count; i++) {
+        is_alike = a->vms[i].role == b->vms[i].role && strcmp(a->vms[i].vm, b->vms[i].vm) == 0;
+    }
+    return is_alike;
+}
+
 const char *cim_role_name(enum cim_role role)
 {
     return (unsigned int)role < ARRAY_COUNT(role_names) ? role_names[role]

@@ -37,6 +37,9 @@ enum cim_role cim_caller_role(const struct cim_caller *caller, const char *vm_id
 /* cim_caller_has_any - whether he may anything at all, somewhere. */
 bool cim_caller_has_any(const struct cim_caller *caller);
 
+/* cim_caller_is_alike - whether both may the same. */
+bool cim_caller_is_alike(const struct cim_caller *a, const struct cim_caller *b);
+
 const char *cim_role_name(enum cim_role role);
 enum cim_role cim_role_find(const char *name); /* CIM_ROLE_NOBODY: none is so called */
 

@@ -344,6 +344,16 @@ static bool refuse_reference(struct method *method, const char *name)
                          name);
 }
 
+/* Whoever has the role for single VMs only is told the same of one that is not there as of one that
+ * is not his: which ids there are is not his to know. */
+static bool refuse_missing(struct method *method, enum cim_role role, const char *name)
+{
+    const struct cim_caller *caller = method->request->caller;
+
+    return caller != NULL && caller->role >= role ? refuse_reference(method, name)
+                                                  : refuse_caller(method, role, name);
+}
+
 /* Takes json, which is the VM that *out is filled from. */
 static bool fill_vm(struct method *method, json_t *json, enum cim_role role, struct method_vm *out)
 {
@@ -393,7 +403,7 @@ static bool find_vm(struct method *method, const char *name, enum cim_role role,
     if (cim_call(method->request, "GET", path, NULL, &json, &refusal, &err) < 0) {
         bool is_missing = refusal.http_status == 404;
         method->request->status = CIM_OK;
-        return is_missing ? refuse_reference(method, name)
+        return is_missing ? refuse_missing(method, role, name)
                           : method_refuse_call(method, &refusal, &err);
     }
     return fill_vm(method, json, role, out);

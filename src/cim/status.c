@@ -89,8 +89,8 @@ static enum error_kind kind_of(enum cim_status status)
     return status == CIM_FAILED ? ERR_INTERNAL : ERR_USAGE;
 }
 
-int cim_refuse(struct cim_request *request, enum cim_status status, struct error *err,
-               const char *format, ...)
+int(cim_refuse)(struct cim_request *request, enum cim_status status, struct error *err,
+                const char *format, ...)
 {
     char message[ERROR_MESSAGE_MAX];
     va_list values;

@@ -130,6 +130,22 @@ int client_act_for(struct client *client, const char *user, const char *role_nam
 
 /* --- calls ----------------------------------------------------------------------------------- */
 
+/* A handle, and so a connection, of its own for each call: curl sends a request once more when a
+ * connection that it had kept turns out to be closed, and the daemon may have done it by then. And
+ * no curl_easy_reset(), which has no way to say that memory was short: libcurl 7.88 goes on with a
+ * handle that is half set up, and writes past its buffers. */
+static int renew_handle(struct client *client, struct error *err)
+{
+    CURL *curl = curl_easy_init();
+
+    if (curl == NULL) {
+        return fail(err, ERR_LIMIT, ENOMEM, "out of memory for calls of resilverd");
+    }
+    curl_easy_cleanup(client->curl);
+    client->curl = curl;
+    return 0;
+}
+
 /* curl's: anything but `count` given back ends the transfer. */
 static size_t keep(char *bytes, size_t size, size_t count, void *context)
 {
@@ -221,7 +237,8 @@ int client_call(struct client *client, const char *method, const char *path, con
             return fail(err, ERR_USAGE, 0, "what is asked cannot be written as JSON");
         }
     }
-    if (transfer_prepare(client, client->curl, method, path, err) < 0) {
+    if (renew_handle(client, err) < 0 ||
+        transfer_prepare(client, client->curl, method, path, err) < 0) {
         return -1;
     }
     bool has_body = text != NULL || strcmp(method, "POST") == 0;
@@ -297,11 +314,13 @@ static int end_download(const struct client *client, const struct download *down
 
 int client_download(struct client *client, const char *path, int fd, struct error *err)
 {
-    struct download download = {.curl = client->curl, .fd = fd};
+    struct download download = {.fd = fd};
 
-    if (transfer_prepare(client, client->curl, "GET", path, err) < 0) {
+    if (renew_handle(client, err) < 0 ||
+        transfer_prepare(client, client->curl, "GET", path, err) < 0) {
         return -1;
     }
+    download.curl = client->curl;
     CURLcode code = perform_download(&download);
     int result = end_download(client, &download, code, err);
     answer_done(&download.refusal);

@@ -59,7 +59,6 @@ int transfer_prepare(const struct client *client, CURL *curl, const char *method
                     CLIENT_PATH_MAX);
     }
     (void)snprintf(url, sizeof url, "http://resilver%s", path);
-    curl_easy_reset(curl);
     if (code == CURLE_OK) {
         code = curl_easy_setopt(curl, CURLOPT_URL, url);
     }
@@ -81,12 +80,6 @@ int transfer_prepare(const struct client *client, CURL *curl, const char *method
     }
     if (code == CURLE_OK) {
         code = curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
-    }
-    /* curl sends a request once more when a connection that it had kept turns out to be closed. The
-     * daemon may have done what was asked by then: only what asks for nothing goes on an old one.
-     */
-    if (code == CURLE_OK) {
-        code = curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, strcmp(method, "GET") != 0 ? 1L : 0L);
     }
     if (code == CURLE_OK) {
         code = curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);

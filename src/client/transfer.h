@@ -14,7 +14,7 @@
 
 struct client {
     char socket_path[108];     /* sockaddr_un's */
-    CURL *curl;                /* owned; for calls, keeps the connection */
+    CURL *curl;                /* owned; of the last call */
     struct curl_slist *acting; /* owned: the headers of whom it acts for; NULL: of nobody */
 };
 
@@ -33,7 +33,7 @@ void answer_done(struct answer *answer);
 MUST_CHECK bool answer_add(struct answer *answer, const char *bytes, size_t len_bytes);
 
 /* transfer_prepare - with client->acting as headers, everything about a request but where its
- * answer goes. Errors: ERR_LIMIT, ERR_INTERNAL. */
+ * answer goes; curl is a new handle. Errors: ERR_LIMIT, ERR_INTERNAL. */
 MUST_CHECK int transfer_prepare(const struct client *client, CURL *curl, const char *method,
                                 const char *path, struct error *err);
 

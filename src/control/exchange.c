@@ -384,20 +384,37 @@ static int read_query(struct exchange *exchange, struct error *err)
     return reading.is_bad ? -1 : 0;
 }
 
+/* Nobody learns not even which paths there are. Whom he acts for may have less than he. False: it
+ * is refused. */
+static bool is_let_in(struct exchange *exchange, enum operation operation)
+{
+    struct error err = {0};
+
+    if (authorize(&exchange->caller, operation, &err) < 0) {
+        exchange_refuse(exchange, RETURN_ACCESS_DENIED, &err);
+        return false;
+    }
+    if (acting_read(exchange->connection, &exchange->caller, &err) < 0) {
+        exchange_refuse_kind(exchange, &err);
+        return false;
+    }
+    if (authorize(&exchange->caller, operation, &err) < 0) {
+        exchange_refuse(exchange, RETURN_ACCESS_DENIED, &err);
+        return false;
+    }
+    return true;
+}
+
 static void begin(struct exchange *exchange)
 {
     struct route_match match = routes_find(exchange->method, exchange->path);
     enum operation operation = match.route != NULL ? match.route->operation : OPERATION_READ;
     struct error err = {0};
 
-    /* Nobody learns not even which paths there are. Whom he acts for may have less than he. */
-    if (authorize(&exchange->caller, operation, &err) < 0) {
-        exchange_refuse(exchange, RETURN_ACCESS_DENIED, &err);
-    } else if (acting_read(exchange->connection, &exchange->caller, &err) < 0) {
-        exchange_refuse_kind(exchange, &err);
-    } else if (authorize(&exchange->caller, operation, &err) < 0) {
-        exchange_refuse(exchange, RETURN_ACCESS_DENIED, &err);
-    } else if (exchange->control->is_stopping) {
+    if (!is_let_in(exchange, operation)) {
+        return;
+    }
+    if (exchange->control->is_stopping) {
         (void)fail(&err, ERR_CANCELLED, 0, "resilverd is stopping");
         exchange_refuse(exchange, RETURN_NOT_AVAILABLE, &err);
     } else if (match.route == NULL) {

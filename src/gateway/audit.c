@@ -266,3 +266,13 @@ int audit_write(struct audit *audit, const struct audit_entry *entry, struct err
     free(line);
     return result;
 }
+
+void audit_note(struct audit *audit, const struct audit_entry *entry)
+{
+    struct error err = {0};
+
+    if (audit_write(audit, entry, &err) < 0) {
+        log_always(LOG_LEVEL_ERROR, {"event", "a line is missing in the audit log"},
+                   {"operation", entry->operation}, {"error", err.message});
+    }
+}

@@ -44,4 +44,8 @@ struct audit_entry {
  * been done yet. Safe in several threads. */
 MUST_CHECK int audit_write(struct audit *audit, const struct audit_entry *entry, struct error *err);
 
+/* audit_note - the same of what has happened already: a line that cannot be written is said in the
+ * log, and nothing is undone. */
+void audit_note(struct audit *audit, const struct audit_entry *entry);
+
 #endif

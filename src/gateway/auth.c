@@ -177,6 +177,15 @@ void auth_free(struct auth *auth)
     free(auth);
 }
 
+uint64_t auth_generation(struct auth *auth)
+{
+    (void)pthread_mutex_lock(&auth->lock);
+    (void)refresh_locked(auth); /* what is wrong with the file is said to whoever is asked again */
+    uint64_t generation = auth->generation;
+    (void)pthread_mutex_unlock(&auth->lock);
+    return generation;
+}
+
 /* --- keys ------------------------------------------------------------------------------------ */
 
 /* False only where GnuTLS has no SHA-256, which is nowhere. */

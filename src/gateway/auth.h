@@ -49,4 +49,8 @@ struct auth_offer {
 enum auth_result auth_check(struct auth *auth, const struct auth_offer *offer,
                             struct cim_caller *out, char why[ERROR_MESSAGE_MAX]);
 
+/* auth_generation - changes whenever the file does: who was let in under another one is to be asked
+ * again. */
+uint64_t auth_generation(struct auth *auth);
+
 #endif

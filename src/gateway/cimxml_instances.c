@@ -115,11 +115,8 @@ static void audit_change(struct cimxml_call *call, const struct cim_path *path, 
         .message = result == 0 ? "" : err->message,
     };
 
-    /* What was done cannot be undone because it could not be written down; audit_write() has said
-     * it in the log. */
-    if (audit_write(call->gateway->audit, &entry, NULL) < 0) {
-        return;
-    }
+    /* What was done cannot be undone because it could not be written down. */
+    audit_note(call->gateway->audit, &entry);
 }
 
 static int modify(struct cimxml_call *call, const struct cim_path *path,

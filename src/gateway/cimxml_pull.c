@@ -151,7 +151,9 @@ static bool write_piece(struct cimxml_call *call, struct context *context, uint3
         write_one(call, pulled, context->list.all[context->next++]);
     }
     xml_raw(call->out, "</IRETURNVALUE>\n");
-    bool is_all = context->next == context->list.count;
+    /* What does not fit is an error in the end, and that closes the enumeration (DSP0200 5.4.2.24):
+     * going on behind what never arrived would pass for a whole list. */
+    bool is_all = context->next == context->list.count || call->out->bad;
 
     xml_print(call->out,
               "<PARAMVALUE NAME=\"EnumerationContext\" PARAMTYPE=\"string\">\n"
@@ -216,7 +218,7 @@ static int fill_context(struct cimxml_call *call, const struct opening *opening,
     struct pulled *pulled = arena_take(&context->arena, sizeof *pulled);
     struct arena *request_arena = call->cim.arena;
 
-    if (pulled == NULL) {
+    if (pulled == NULL || !contexts_bind(context, call->http->caller)) {
         return arena_done(&context->arena, err);
     }
     call->cim.arena = &context->arena;
@@ -276,6 +278,13 @@ static int take_context(struct cimxml_call *call, struct context **out, struct e
     }
     if (contexts_take(call->gateway->contexts, "cimxml", user_of(call), text, out, &why) < 0) {
         return cimxml_refuse(call, CIM_INVALID_ENUMERATION_CONTEXT, err, "%s", why.message);
+    }
+    /* The list has what somebody with other roles was allowed to see. */
+    if (!contexts_fits(*out, call->http->caller)) {
+        contexts_drop(call->gateway->contexts, *out);
+        return cimxml_refuse(
+            call, CIM_INVALID_ENUMERATION_CONTEXT, err,
+            "the user's roles were changed since the enumeration began; begin anew");
     }
     return 0;
 }

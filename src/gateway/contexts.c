@@ -157,6 +157,20 @@ static uint32_t count_of_user_locked(const struct contexts *contexts, const char
     return count;
 }
 
+/* What the user's contexts held when they were given back; user NULL: all users'. One that is new
+ * and busy counts nothing yet: there are no more of them than workers. */
+static size_t bytes_of_locked(const struct contexts *contexts, const char *user)
+{
+    size_t all_bytes = 0;
+
+    for (const struct context *each = contexts->first; each != NULL; each = each->following) {
+        if (user == NULL || strcmp(each->user, user) == 0) {
+            all_bytes += each->kept_bytes;
+        }
+    }
+    return all_bytes;
+}
+
 static int add_locked(struct contexts *contexts, struct context *context, struct error *err)
 {
     if (count_of_user_locked(contexts, context->user) >= CONTEXTS_EACH) {
@@ -170,6 +184,18 @@ static int add_locked(struct contexts *contexts, struct context *context, struct
                     "%u enumerations and subscriptions of all users are open, which is all that "
                     "there may be; try again when some have ended",
                     CONTEXTS_MAX);
+    }
+    if (bytes_of_locked(contexts, context->user) > CONTEXTS_EACH_BYTES) {
+        return fail(err, ERR_LIMIT, 0,
+                    "the open enumerations of user '%s' hold all the %u MiB that one user's may; "
+                    "pull them to their end, release them, or wait %u s",
+                    context->user, (unsigned)(CONTEXTS_EACH_BYTES / MIB), CONTEXT_IDLE_S);
+    }
+    if (bytes_of_locked(contexts, NULL) > CONTEXTS_BYTES) {
+        return fail(err, ERR_LIMIT, 0,
+                    "the open enumerations of all users hold all the %u MiB that they may; try "
+                    "again when some have ended",
+                    (unsigned)(CONTEXTS_BYTES / MIB));
     }
     if (*find_locked(contexts, context->text) != NULL) {
         return fail(err, ERR_INTERNAL, 0, "the random source gave the same 128 bits twice");
@@ -288,6 +314,7 @@ void contexts_give(struct contexts *contexts, struct context *context)
     lock(contexts);
     assert(context->is_busy);
     context->is_busy = false;
+    context->kept_bytes = context->arena.used_bytes;
     context->used_ns = env_now_ns(contexts->env);
     if (context->is_dropped) {
         struct context **link = find_locked(contexts, context->text);
@@ -297,6 +324,25 @@ void contexts_give(struct contexts *contexts, struct context *context)
     sweep_locked(contexts, &gone);
     unlock(contexts);
     free_all(gone);
+}
+
+bool contexts_bind(struct context *context, const struct cim_caller *caller)
+{
+    struct cim_caller *copy = arena_take(&context->arena, sizeof *copy);
+
+    assert(context->is_busy && caller != NULL);
+    if (copy == NULL) {
+        return false;
+    }
+    *copy = *caller;
+    context->caller = copy;
+    return true;
+}
+
+bool contexts_fits(const struct context *context, const struct cim_caller *caller)
+{
+    assert(context->is_busy);
+    return context->caller == NULL || cim_caller_is_alike(context->caller, caller);
 }
 
 void contexts_expire(struct contexts *contexts, struct context *context, uint64_t expires_ns)

@@ -27,9 +27,11 @@ struct context {
     const void *details;               /* of the protocol: mode, resource URI, ...; of the arena */
     struct subscription *subscription; /* owned; NULL: an enumeration */
     uint64_t expires_ns;               /* 0: when idle only */
+    const struct cim_caller *caller;   /* of the arena: for whom the list was made; NULL: no list */
     /* of contexts.c */
     struct context *following;
     uint64_t used_ns;
+    size_t kept_bytes; /* of the arena, when it was given back last */
     bool is_busy;
     bool is_dropped;
 };
@@ -46,6 +48,11 @@ MUST_CHECK int contexts_add(struct contexts *contexts, const char *protocol, con
 MUST_CHECK int contexts_take(struct contexts *contexts, const char *protocol, const char *user,
                              const char *text, struct context **out, struct error *err);
 void contexts_give(struct contexts *contexts, struct context *context);
+
+/* contexts_bind - a list is for a caller with just his roles; false: no memory. contexts_fits -
+ * whether he may still have it: what it holds was read when he had other roles than now. */
+MUST_CHECK bool contexts_bind(struct context *context, const struct cim_caller *caller);
+bool contexts_fits(const struct context *context, const struct cim_caller *caller);
 
 /* contexts_expire - when a context that is taken ends, used or not; 0: when idle only. */
 void contexts_expire(struct contexts *contexts, struct context *context, uint64_t expires_ns);

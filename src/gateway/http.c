@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "gateway/http_internal.h"
 
@@ -44,6 +45,28 @@ static int make_locks(struct http *http, struct error *err)
         refused = pthread_cond_init(&http->work, NULL);
     }
     return refused == 0 ? 0 : fail(err, ERR_LIMIT, refused, "cannot make locks for the listeners");
+}
+
+/* Without this the connections would take every descriptor: then the service cannot be asked, and a
+ * listener without any connection asks for one again and again. */
+static int limit_connections(struct http *http, uint32_t listener_count, struct error *err)
+{
+    const rlim_t needed = HTTP_DESCRIPTORS_KEPT + (rlim_t)listener_count * HTTP_CONNECTIONS_MIN;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        return fail(err, ERR_INTERNAL, errno, "cannot ask how many descriptors there may be");
+    }
+    if (limit.rlim_cur < needed) {
+        return fail(err, ERR_LIMIT, 0,
+                    "%llu descriptors are too few for %u listeners, which need %llu at least; "
+                    "allow more (LimitNOFILE= of systemd, ulimit -n)",
+                    (unsigned long long)limit.rlim_cur, listener_count, (unsigned long long)needed);
+    }
+    rlim_t each =
+        (limit.rlim_cur - HTTP_DESCRIPTORS_KEPT) / (listener_count > 0 ? listener_count : 1);
+    http->connections_max = each < HTTP_CONNECTIONS_MAX ? (uint32_t)each : HTTP_CONNECTIONS_MAX;
+    return 0;
 }
 
 static int load_certificate(struct http *http, struct error *err)
@@ -131,7 +154,8 @@ static int fill(struct http *http, const struct http_config *config, struct erro
     for (uint32_t i = 0; i < config->listener_count; i++) {
         http->has_tls |= config->listeners[i].is_tls;
     }
-    if (keep_path(config->control_socket, "the control socket", http->control_socket, err) < 0 ||
+    if (limit_connections(http, config->listener_count, err) < 0 ||
+        keep_path(config->control_socket, "the control socket", http->control_socket, err) < 0 ||
         keep_path(config->certificate_path, "the certificate", http->certificate_path, err) < 0 ||
         keep_path(config->key_path, "the key", http->key_path, err) < 0) {
         return -1;

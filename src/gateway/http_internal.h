@@ -147,6 +147,7 @@ struct exchange {
     char *query;
     char *body;
     struct cim_caller *caller; /* NULL: nobody yet */
+    uint64_t generation;       /* of the users' file, of which the caller is */
     size_t body_bytes;
     size_t body_room_bytes;
     size_t discarded_bytes;
@@ -239,6 +240,7 @@ struct http {
     char key_path[PATH_TEXT_MAX];
     struct listener listeners[HTTP_LISTENERS_MAX];
     uint32_t listener_count;
+    uint32_t connections_max; /* of one listener */
     bool has_tls;
 
     pthread_mutex_t lock; /* of all below */

@@ -190,11 +190,12 @@ static struct MHD_Daemon *start(struct listener *listener)
     return MHD_start_daemon(
         flags, 0, NULL, NULL, http_exchange_request, listener, MHD_OPTION_EXTERNAL_LOGGER, log_mhd,
         NULL, MHD_OPTION_LISTEN_SOCKET, listener->fd, MHD_OPTION_CONNECTION_LIMIT,
-        HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_CONNECTION_BYTES,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
-        MHD_OPTION_URI_LOG_CALLBACK, http_exchange_new, listener, MHD_OPTION_NOTIFY_COMPLETED,
-        http_exchange_end, listener, MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify, listener,
-        MHD_OPTION_ARRAY, listener->is_tls ? tls : plain, MHD_OPTION_END);
+        (unsigned)listener->http->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)HTTP_CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_URI_LOG_CALLBACK,
+        http_exchange_new, listener, MHD_OPTION_NOTIFY_COMPLETED, http_exchange_end, listener,
+        MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify, listener, MHD_OPTION_ARRAY,
+        listener->is_tls ? tls : plain, MHD_OPTION_END);
 }
 
 int http_listen(struct listener *listener, const struct http_listener *from, bool may_plain,

@@ -84,10 +84,29 @@ void http_workers_unpark_locked(struct http *http, uint64_t now_ns, bool is_all)
     }
 }
 
-/* What woke while the handler was looking would be missed: it is asked again at once. */
-static void park(struct exchange *exchange, uint64_t until_ns)
+static const char *user_of(const struct exchange *exchange)
+{
+    return exchange->caller != NULL ? exchange->caller->name : "";
+}
+
+/* Each holds a connection, and all are asked again whenever something happens: one user must not
+ * have so many that there are none for others. */
+static bool may_park_locked(const struct http *http, const struct exchange *exchange)
+{
+    uint32_t count = 0;
+
+    for (const struct exchange *at = http->parked.first; at != NULL; at = at->next) {
+        count += strcmp(user_of(at), user_of(exchange)) == 0 ? 1 : 0;
+    }
+    return count < HTTP_PARKED_EACH;
+}
+
+/* What woke while the handler was looking would be missed: it is asked again at once. False: it may
+ * not wait, and is still the worker's. */
+static bool park(struct exchange *exchange, uint64_t until_ns)
 {
     struct http *http = exchange->http;
+    bool may_park = true;
 
     (void)pthread_mutex_lock(&http->lock);
     exchange->attempt++;
@@ -95,6 +114,8 @@ static void park(struct exchange *exchange, uint64_t until_ns)
     if (http->is_stopping || http->wake_count != exchange->wakes_seen) {
         push(&http->queue, exchange);
         (void)pthread_cond_signal(&http->work);
+    } else if (!may_park_locked(http, exchange)) {
+        may_park = false;
     } else {
         push(&http->parked, exchange);
         if (until_ns < http->next_due_ns) {
@@ -102,6 +123,7 @@ static void park(struct exchange *exchange, uint64_t until_ns)
         }
     }
     (void)pthread_mutex_unlock(&http->lock);
+    return may_park;
 }
 
 /* --- who ------------------------------------------------------------------------------------- */
@@ -126,7 +148,6 @@ static bool may_note(struct exchange *exchange, enum auth_result result)
 static void note_login(struct exchange *exchange, enum auth_result result, const char *why)
 {
     CLEANUP(credentials_wipe) struct credentials credentials = {0};
-    struct error err = {0};
     const struct audit_entry entry = {
         .protocol = exchange->listener->protocol->name,
         .remote = exchange->connection->remote,
@@ -150,10 +171,7 @@ static void note_login(struct exchange *exchange, enum auth_result result, const
         credentials_parse(exchange->authorization, &credentials, NULL) < 0) {
         credentials.name[0] = '\0';
     }
-    if (audit_write(exchange->http->audit, &entry, &err) < 0) {
-        log_always(LOG_LEVEL_ERROR, {"event", "a refused login is not in the audit log"},
-                   {"error", err.message});
-    }
+    audit_note(exchange->http->audit, &entry);
 }
 
 static void refuse_login(struct exchange *exchange, enum auth_result result, const char *why)
@@ -194,6 +212,8 @@ static bool authenticate(struct exchange *exchange)
         http_exchange_refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "there is no memory");
         return false;
     }
+    /* Before the check: a file that changes meanwhile makes him be asked once too often. */
+    exchange->generation = auth_generation(exchange->http->auth);
     enum auth_result result = auth_check(exchange->http->auth, &offer, caller, why);
     if (result != AUTH_FINE) {
         free(caller);
@@ -234,12 +254,22 @@ static bool act(const struct worker *worker, struct exchange *exchange)
     return true;
 }
 
+/* A request may have been parked for minutes: whoever was removed or lost a role meanwhile is not
+ * answered as who he was. */
+static void forget_old_caller(struct exchange *exchange)
+{
+    if (exchange->caller != NULL && exchange->generation != auth_generation(exchange->http->auth)) {
+        free(TAKE(exchange->caller));
+    }
+}
+
 /* Invariant 1. False: the answer is made. */
 static bool identify(const struct worker *worker, struct exchange *exchange)
 {
     if (exchange->is_open) {
         return true;
     }
+    forget_old_caller(exchange);
     if (exchange->caller == NULL && !authenticate(exchange)) {
         return false;
     }
@@ -357,8 +387,11 @@ static bool handle(struct worker *worker, struct exchange *exchange)
     xml_text_free(&answer.body);
     arena_free(&worker->arena);
     if (result == HTTP_PARK) {
-        park(exchange, answer.park_until_ns);
-        return false;
+        if (park(exchange, answer.park_until_ns)) {
+            return false;
+        }
+        http_exchange_refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE,
+                             "too many requests of this user wait for something to happen");
     }
     return true;
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gateway/method_audit.h"
 
-#include "base/log.h"
-
 static const char *item_text(struct arena *arena, const struct cim_value *value)
 {
     if (value->is_array) {
@@ -78,7 +76,6 @@ void method_audit(struct audit *audit, const struct http_request *request, const
                   const struct error *err)
 {
     struct arena *arena = request->arena;
-    struct error refused = {0};
     const char *operation = arena_print(arena, "%s.%s", path->class_name, in->method->name);
     const char *object = cim_path_text(arena, path);
     const char *arguments = arguments_text(arena, in);
@@ -98,8 +95,5 @@ void method_audit(struct audit *audit, const struct http_request *request, const
     };
 
     /* What was done cannot be undone because it could not be written down. */
-    if (audit_write(audit, &entry, &refused) < 0) {
-        log_always(LOG_LEVEL_ERROR, {"event", "an operation is not in the audit log"},
-                   {"error", refused.message});
-    }
+    audit_note(audit, &entry);
 }

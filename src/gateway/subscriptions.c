@@ -9,8 +9,8 @@
  *    no other queue has it. (jansson may count references atomically, but looks at them otherwise.)
  * 3. A queue that is full loses its oldest change, and counts it.
  *
- * What changes while the service is not there is not seen: whoever takes changes looks at the whole
- * anew, as he does when some were lost.
+ * What changes while the service is not watched is not seen, and the service does not tell it
+ * later. So it counts as lost: whoever takes the next change is told, and looks at the whole anew.
  */
 #include "gateway/subscriptions.h"
 
@@ -269,6 +269,18 @@ static void log_end(int result, const struct error *err, uint32_t pause_s)
               {"pause_s", pause});
 }
 
+/* Nobody knows how much it was. */
+static void lose_all(struct subscriptions *subscriptions)
+{
+    lock(subscriptions);
+    for (struct subscription *at = subscriptions->all; at != NULL; at = at->following) {
+        if (at->lost == 0) {
+            lose_locked(at);
+        }
+    }
+    unlock(subscriptions);
+}
+
 /* Until the pause is over. subscriptions_free() ends it at once. */
 static void wait_s(struct subscriptions *subscriptions, uint32_t pause_s)
 {
@@ -308,6 +320,7 @@ static void *run(void *argument)
             pause_s = next_pause(&watching, env_now_ns(subscriptions->env) - begun_ns, pause_s);
             log_end(result, &err, pause_s);
             wait_s(subscriptions, pause_s);
+            lose_all(subscriptions);
         }
     }
     return NULL;

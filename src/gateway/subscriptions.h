@@ -31,7 +31,8 @@ void subscription_free(struct subscription *subscription);
 
 /*
  * subscription_take - the next change: its kind ("job", "relationship") and object, owned by the
- * caller. False: none waits. *lost: how many were dropped before it because nobody took them.
+ * caller. False: none waits. *lost: how many were dropped before it because nobody took them,
+ * or 1 when the service was not watched for a while.
  */
 bool subscription_take(struct subscription *subscription, char kind[16], json_t **object,
                        uint32_t *lost);

@@ -313,7 +313,7 @@ static int fill(struct wsman_exchange *exchange, const struct wsman_target *targ
     struct wsman_enumeration *enumeration = wsman_enumeration_new(exchange, target, context);
     int result;
 
-    if (!enumeration) {
+    if (!enumeration || !contexts_bind(context, exchange->http->caller)) {
         return wsman_refuse(&exchange->fault, WSMAN_QUOTA_LIMIT, "out of memory for the list");
     }
     enumeration->mode = asked->mode;
@@ -461,6 +461,14 @@ static int write_pulled(struct wsman_exchange *exchange, struct context *context
     return wsman_finish(exchange);
 }
 
+/* The list has what somebody with other roles was allowed to see. */
+static int refuse_other_roles(struct wsman_exchange *exchange, struct context *context)
+{
+    contexts_drop(exchange->wsman->contexts, context);
+    return wsman_refuse(&exchange->fault, WSMAN_INVALID_CONTEXT,
+                        "the user's roles were changed since the enumeration began; begin anew");
+}
+
 /* What was written and does not reach the client is pulled again. */
 static int pull_list(struct wsman_exchange *exchange, struct context *context,
                      const struct wsman_portion *portion)
@@ -491,6 +499,9 @@ int wsman_pull(struct wsman_exchange *exchange)
     }
     if (read_portion(exchange, body, &portion) < 0 || wsman_take(exchange, body, &context) < 0) {
         return -1;
+    }
+    if (!contexts_fits(context, exchange->http->caller)) {
+        return refuse_other_roles(exchange, context);
     }
     if (!context->subscription) {
         return pull_list(exchange, context, &portion);

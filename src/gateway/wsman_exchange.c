@@ -210,9 +210,7 @@ void wsman_audit(const struct wsman_exchange *exchange, struct audit_entry entry
     entry.protocol = "wsman";
     entry.remote = exchange->http->remote ? exchange->http->remote : "";
     entry.user = exchange->http->caller ? exchange->http->caller->name : "";
-    if (audit_write(exchange->wsman->audit, &entry, NULL) < 0) {
-        return; /* it has said so in the log */
-    }
+    audit_note(exchange->wsman->audit, &entry);
 }
 
 const char *wsman_refusal_text(const struct wsman_exchange *exchange)

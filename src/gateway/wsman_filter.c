@@ -221,7 +221,9 @@ static int read_properties(struct finding *finding, const struct xml_element *in
             return wsman_refuse(&finding->exchange->fault, WSMAN_CANNOT_PROCESS_FILTER,
                                 "more than %u properties are asked for", XML_ATTRIBUTES_MAX);
         }
-        names[count] = xml_text(arena, at);
+        /* A copy: what xml_text() gives may lie in the request, which ends before the list does. */
+        const char *name = xml_text(arena, at);
+        names[count] = name ? arena_text(arena, name) : NULL;
         if (!names[count++]) {
             return wsman_refuse(&finding->exchange->fault, WSMAN_QUOTA_LIMIT,
                                 "the request is too large");

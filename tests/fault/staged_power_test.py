@@ -4,9 +4,9 @@
 
   staged_power_test.py [--cuts N] [unittest's arguments]
 
-N cuts (500 unless said, or RESILVER_CUTS), shared out among the ways to keep a replica, on a real
-file system over a disk that loses, keeps or tears what was not flushed (power.py). staged.py says
-what must hold.
+N cuts (200 unless said, or RESILVER_CUTS; 500 in make soak), shared out among the ways to keep a
+replica, on a real file system over a disk that loses, keeps or tears what was not flushed
+(power.py). staged.py says what must hold.
 """
 
 import os
@@ -29,7 +29,7 @@ def take_cuts():
             value = sys.argv[at + 1]
             del sys.argv[at:at + 2]
             return int(value)
-    return int(os.environ.get("RESILVER_CUTS") or 500)
+    return int(os.environ.get("RESILVER_CUTS") or 200)
 
 
 CUTS = take_cuts()

@@ -87,7 +87,7 @@ class Gateway:
         with open(self.config, "w") as file:
             file.write("\n".join(lines + [more]) + "\n")
         os.chmod(self.config, 0o644)
-        self.process = None
+        self.process = self.ended = None
         for name, (password, role) in (USERS if users is None else users).items():
             self.add_user(name, password, role)
 
@@ -99,8 +99,10 @@ class Gateway:
             lib.must([lib.program(), "gateway", "user", "add", name, "--role", role,
                       "--password-stdin", "--config", self.config, *more], stdin=secret)
 
-    def start(self):
-        self.process = lib.Process([program(), "--config", self.config, *self.options],
+    def start(self, before=()):
+        """`before`: words of a program that starts it, as prlimit."""
+        self.ended = None
+        self.process = lib.Process([*before, program(), "--config", self.config, *self.options],
                                    is_server=True)
 
         def is_ready():
@@ -120,13 +122,14 @@ class Gateway:
             return file.read()
 
     def stop(self, deadline_s=20):
-        """Also says what a sanitizer found, which may be at the end only."""
-        self.process.signal(signal.SIGTERM)
-        result = self.process.wait(deadline_s)
-        assert result.code == 0, result
-        return result
+        """Also says what a sanitizer found, which may be at the end only. Once is enough."""
+        if self.ended is None or self.process.is_alive():  # tests start it anew in ways of their own
+            self.process.signal(signal.SIGTERM)
+            self.ended = self.process.wait(deadline_s)
+        assert self.ended.code == 0, self.ended
         for found in ("runtime error:", "Sanitizer:"):
-            assert found not in result.err, result
+            assert found not in self.ended.err, self.ended
+        return self.ended
 
     def close(self):
         if self.process is not None and self.process.is_alive():

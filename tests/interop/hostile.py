@@ -17,6 +17,7 @@ import lib  # noqa: E402
 from calls import JOB, SERVICE, SYSTEM, embedded  # noqa: E402
 from gateway import DMTF, ENUMERATION, EVENTING, NAMESPACE, TRANSFER  # noqa: E402
 
+HELLO = bytes.fromhex("16030101fc010001f80303") + bytes(300)  # the beginning of a TLS handshake
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 PULL_MODE = "http://schemas.dmtf.org/wbem/wsman/1/wsman/Pull"
 CLASS_URI = "http://schemas.dmtf.org/wbem/cim-xml/2/cim-schema/2/*"
@@ -30,7 +31,7 @@ def is_sanitized():
         return b"__asan_init" in file.read()
 
 
-# --- addresses --------------------------------------------------------------------------------------
+# --- addresses ------------------------------------------------------------------------------------
 
 _numbers = itertools.count(1)
 
@@ -88,7 +89,7 @@ def weak_hash(password):
     return crypt(password.encode(), b"$6$rounds=1000$resilver").decode()
 
 
-# --- bytes ------------------------------------------------------------------------------------------
+# --- bytes ----------------------------------------------------------------------------------------
 
 
 def read_all(connection, timeout=15):
@@ -125,7 +126,7 @@ def read_answers(connection, count=1, timeout=15):
     return statuses
 
 
-# --- operations -------------------------------------------------------------------------------------
+# --- operations -----------------------------------------------------------------------------------
 
 Operation = collections.namedtuple("Operation", "protocol name path headers body")
 
@@ -184,7 +185,7 @@ def _opening(**more):
 
 
 def intrinsic_calls(names):
-    """{operation: its parameters}: a dict, or XML. Each would do something if it were allowed to."""
+    """{operation: its parameters}: a dict, or XML. Each would do something if it might."""
     by_class = {"ClassName": {"class": SYSTEM}}
     by_name = {"InstanceName": names.vm}
     context = {"EnumerationContext": "none", "MaxObjectCount": 1}
@@ -310,7 +311,7 @@ def operations(names, model):
     return found
 
 
-# --- what a process takes ---------------------------------------------------------------------------
+# --- what a process takes -------------------------------------------------------------------------
 
 
 class Usage:
@@ -339,7 +340,7 @@ class Usage:
         return self._seconds() - self.seconds
 
 
-# --- the case ---------------------------------------------------------------------------------------
+# --- the case -------------------------------------------------------------------------------------
 
 
 class HostileCase(gateway.GatewayCase):

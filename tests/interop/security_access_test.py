@@ -53,7 +53,8 @@ class Strangers(hostile.HostileCase):
         client.close()
         self.all = hostile.operations(self.names, self.model)
         # Ten guesses close a name: none of them gets so many.
-        self.victims = ["victim%d" % number for number in range(len(self.all) // (TRIES_MAX - 1) + 1)]
+        count = len(self.all) // (TRIES_MAX - 1) + 1
+        self.victims = ["victim%d" % number for number in range(count)]
         self.add_users(self.gateway, self.victims, hostile.weak_hash("victim's"))
 
     def test_no_operation_is_done_for_strangers(self):
@@ -68,7 +69,8 @@ class Strangers(hostile.HostileCase):
         self.check_log()
         self.the_list_is_right()
         # What was compared above does tell.
-        self.assertEqual(self.owned(self.gateway.wsman()).resynchronize("HOST1", self.vm_id)[0], 4096)
+        client = self.owned(self.gateway.wsman())
+        self.assertEqual(client.resynchronize("HOST1", self.vm_id)[0], 4096)
         self.assertNotEqual(self.state(), before)
 
     def the_list_is_whole(self):
@@ -111,7 +113,8 @@ class Strangers(hostile.HostileCase):
                     self.refused(answer, operation, "a wrong password")
         for text in SIMILAR:
             operation = self.simple("cimxml")
-            self.refused(hostile.ask(self.ports()["cimxml"], operation, code(text)), operation, text)
+            answer = hostile.ask(self.ports()["cimxml"], operation, code(text))
+            self.refused(answer, operation, text)
 
     def each_on(self, tls=False, protocols=("cimxml", "wsman"), **how):
         """(operation, connection), a few of them on one: broken credentials close an address."""
@@ -152,7 +155,7 @@ class Strangers(hostile.HostileCase):
             answer = hostile.ask(port, simple, context=self.tls(name))
             self.refused(answer, simple, name)
         # What is said counts, not what is shown beside it.
-        self.refused(hostile.ask(port, simple, "Basic !!", context=known), simple, "and broken ones")
+        self.refused(hostile.ask(port, simple, "Basic !!", context=known), simple, "and broken")
         self.refused(hostile.ask(port, simple, "Bearer x", context=known), simple, "and a token")
 
     def resumption(self):
@@ -215,7 +218,7 @@ CHANGES = ("ModifyInstance", "SetProperty", "TRANSFER/Put")
 
 
 
-# --- the control socket -----------------------------------------------------------------------------
+# --- the control socket ---------------------------------------------------------------------------
 
 NOBODY = 65534
 ASK = """
@@ -290,7 +293,7 @@ class ControlSocket(hostile.HostileCase):
             self.assertEqual(os.stat(path).st_mode & 0o7777 & ~0o640, 0, path)
 
 
-# --- guesses ----------------------------------------------------------------------------------------
+# --- guesses --------------------------------------------------------------------------------------
 
 
 class Guesses(hostile.HostileCase):
@@ -363,7 +366,7 @@ class Guesses(hostile.HostileCase):
         self.locked(self.answer(b"victor:victor's", source))
 
 
-# --- what decides is broken -------------------------------------------------------------------------
+# --- what decides is broken -----------------------------------------------------------------------
 
 EMPTY = b"<IRETURNVALUE>\n</IRETURNVALUE>"
 
@@ -465,7 +468,8 @@ class Broken(hostile.HostileCase):
         self.assertEqual(stranger.ask(simple, olga)[0], 403)
         self.rewrite(gate.users, line("olga", "viewer"))
         self.assertEqual(client.resynchronize("HOST1", self.vm_id)[0], 32769)
-        self.rewrite(gate.users, re.sub(r"(?m)^olga:[^:]*", "olga:" + hostile.weak_hash("new"), good))
+        new = "olga:" + hostile.weak_hash("new")
+        self.rewrite(gate.users, re.sub(r"(?m)^olga:[^:]*", new, good))
         self.assertEqual(stranger.ask(simple, olga)[0], 401)
         self.assertEqual(stranger.ask(simple, code(b"olga:new"))[0], 200)
         # Written to in place, and of the same length.

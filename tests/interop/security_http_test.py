@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Bytes that are no HTTP, or more than one reading of it (RFC 9112): refused or read in the only way,
-and nothing that hides behind a request is ever taken for another."""
+"""Bytes that are no HTTP, or more than one reading of it (RFC 9112): refused or read in the only
+way, and nothing that hides behind a request is ever taken for another."""
 import os
 import re
 import socket
@@ -62,7 +62,7 @@ class HttpCase(hostile.HostileCase):
 
 
 class Framing(HttpCase):
-    """Each case ends with a whole right request that must not be answered where there is a doubt."""
+    """Each case ends with a whole right request that must not be answered where there is doubt."""
 
     def test_where_a_request_ends(self):
         for protocol, port in self.ports().items():
@@ -123,18 +123,20 @@ class Framing(HttpCase):
             ("huge", length(b"1000000000"), [413, CLOSED]),
             ("twice the same", length(size + b"\r\nContent-Length: " + size), bad),
             ("twice another", length(size + b"\r\nContent-Length: 0"), bad),
-            ("a blank before the colon", self.head(protocol, b"Content-Length : " + size) + body, bad),
+            ("a blank before the colon",
+             self.head(protocol, b"Content-Length : " + size) + body, bad),
             ("with chunks", self.head(protocol, b"Content-Length: " + size,
                                       b"Transfer-Encoding: chunked") + whole, bad),
             ("with chunks, the other way", self.head(protocol, b"Transfer-Encoding: chunked",
                                                      b"Content-Length: " + size) + whole, bad),
             ("right chunks", chunked(whole), right),
-            ("many chunks", chunked(b"".join(chunk(body[at:at + 7]) for at in range(0, len(body), 7))
-                                    + b"0\r\n\r\n"), right),
+            ("many chunks", chunked(b"".join(chunk(body[at:at + 7])
+                                             for at in range(0, len(body), 7)) + b"0\r\n\r\n"), right),
             ("chunks with an extension", chunked(b"%x;a=b\r\n%s\r\n0\r\n\r\n" % (len(body), body)),
              [200]),
             ("chunks with a trailer", chunked(chunk(body) + b"0\r\nX-More: 1\r\n\r\n"), [200]),
-            ("a chunk that overflows", chunked(b"%x\r\n%s\r\n0\r\n\r\n" % (2 ** 64 + len(body), body)),
+            ("a chunk that overflows",
+             chunked(b"%x\r\n%s\r\n0\r\n\r\n" % (2 ** 64 + len(body), body)),
              [400, 413, CLOSED]),
             ("a chunk of 2^63", chunked(b"8000000000000000\r\n%s\r\n" % body), [CLOSED]),
             ("a negative chunk", chunked(b"-%x\r\n%s\r\n" % (len(body), body)), bad),
@@ -142,10 +144,12 @@ class Framing(HttpCase):
             ("a chunk with 0x", chunked(b"0x%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)), bad),
             ("a chunk without a size", chunked(b"\r\n%s\r\n0\r\n\r\n" % body), bad),
             ("a chunk of letters", chunked(b"xyz\r\n%s\r\n0\r\n\r\n" % body), bad),
-            ("a chunk that is longer", chunked(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body) - 5, body)), bad),
+            ("a chunk that is longer",
+             chunked(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body) - 5, body)), bad),
             ("chunks twice", self.head(protocol, b"Transfer-Encoding: chunked",
                                        b"Transfer-Encoding: chunked") + whole, [400, 501, CLOSED]),
-            ("chunked, identity", self.head(protocol, b"Transfer-Encoding: chunked, identity") + whole,
+            ("chunked, identity",
+             self.head(protocol, b"Transfer-Encoding: chunked, identity") + whole,
              [400, 501, CLOSED]),
             ("another coding", self.head(protocol, b"Transfer-Encoding: gzip, chunked") + whole,
              [400, 501, CLOSED]),
@@ -225,7 +229,7 @@ class Heads(HttpCase):
                                 b"HTTP2-Settings: AAMAAABkAAQAAP__"), [200]),
             ("PROXY", b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n" + line(), [400, 405, 505, CLOSED]),
             ("PROXY 2", b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0" + line(), [400, 405, 505, CLOSED]),
-            ("TLS", bytes.fromhex("160301020001000 1fc0303".replace(" ", "")) + b"\0" * 64 + b"\r\n\r\n",
+            ("TLS", hostile.HELLO + b"\r\n\r\n",
              [400, 405, 505, CLOSED]),
             ("no Host", line(host=False), refused),
             ("two Hosts", line(b"Host: other"), refused),
@@ -348,7 +352,7 @@ class Dropped(HttpCase):
             # And within the handshake.
             for point in range(0, 60):
                 connection = hostile.connect(port)
-                connection.sendall((b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(60))[:point])
+                connection.sendall(hostile.HELLO[:point])
                 connection.close()
             connection = hostile.connect(port)
             connection.sendall(data)  # who thinks that it is HTTP

@@ -1,13 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Documents that are made to hurt, requests with something left out, and values of the wrong kind:
-each is refused, or answered, in no time and with little memory, and nothing outside is looked at."""
+each is refused, or answered, in no time and with little memory, and nothing else is looked at."""
 import codecs
 import os
 import re
 import socket
 import sys
-import threading
 import xml.etree.ElementTree as ElementTree
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -15,7 +14,6 @@ import gateway  # noqa: E402
 import hostile  # noqa: E402
 import lib  # noqa: E402
 from calls import JOB, SERVICE, SYSTEM  # noqa: E402
-from gateway import DMTF, NAMESPACE  # noqa: E402
 
 MEMORY_MAX = 64 * lib.MIB
 FILL = 400 * 1024  # what a hostile part may have: a body may have 512 KiB
@@ -71,8 +69,8 @@ class Documents(hostile.HostileCase):
         self.assertLess(usage.more_seconds(), self.seconds_max)
 
     def documents(self, right):
-        """(what, document, whether it says the same as the right one; None: as one likes, as long as
-        it does no harm)"""
+        """(what, document, whether it says the same as the right one; None: as one likes, as
+        long as it does no harm)"""
         right = re.sub(r"^<\?xml[^>]*>\s*", "", right)
         root = re.match(r"<([\w:]+)", right)[1]
         text = SYSTEM if SYSTEM in right else "replicasvc"
@@ -93,27 +91,30 @@ class Documents(hostile.HostileCase):
 
         laughs = "".join('<!ENTITY l%d "%s">' % (n, "&l%d;" % (n - 1) * 10) for n in range(1, 10))
         yield "a DTD", "<!DOCTYPE %s>" % root + right, False
-        yield "a DTD in a file", '<!DOCTYPE %s SYSTEM "file://%s">' % (root, self.pipe) + right, False
+        yield "a file DTD", '<!DOCTYPE %s SYSTEM "file://%s">' % (root, self.pipe) + right, False
         yield "a DTD elsewhere", '<!DOCTYPE %s SYSTEM "%s">' % (root, self.url) + right, False
         yield "a public DTD", '<!DOCTYPE %s PUBLIC "-//X" "%s">' % (root, self.url) + right, False
         yield "a billion laughs", doctype('<!ENTITY l0 "ha">' + laughs) + put("&l9;"), False
         yield ("quadratic", doctype('<!ENTITY a "%s">' % ("a" * 50000)) + put("&a;" * 50000), False)
         yield "an entity", doctype('<!ENTITY a "secret">') + put("&a;"), False
         yield "an unused entity", doctype('<!ENTITY a "secret">') + right, False
-        yield "an entity of itself", doctype('<!ENTITY a "&b;"><!ENTITY b "&a;">') + put("&a;"), False
+        yield "a circle", doctype('<!ENTITY a "&b;"><!ENTITY b "&a;">') + put("&a;"), False
         yield "a file", doctype('<!ENTITY a SYSTEM "file://%s">' % self.pipe) + put("&a;"), False
         yield "passwords", doctype('<!ENTITY a SYSTEM "file:///etc/passwd">') + put("&a;"), False
         yield "a page", doctype('<!ENTITY a SYSTEM "%s">' % self.url) + put("&a;"), False
-        yield ("a parameter entity", doctype('<!ENTITY %% a SYSTEM "%s">%%a;' % self.url) + right, False)
+        yield ("a parameter entity",
+               doctype('<!ENTITY %% a SYSTEM "%s">%%a;' % self.url) + right, False)
         yield ("a parameter entity of a file",
                doctype('<!ENTITY %% a SYSTEM "file://%s">%%a;' % self.pipe) + right, False)
         yield ("a notation", doctype('<!NOTATION n SYSTEM "%s"><!ENTITY a SYSTEM "x" NDATA n>'
                                      % self.url) + right, False)
         yield ("default attributes", doctype('<!ATTLIST %s a CDATA "b">' % root) + right, False)
         yield "an undeclared entity", put("&nbsp;"), False
-        yield ("XInclude", put('<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="file://%s"'
+        yield ("XInclude", put('<xi:include xmlns:xi="http://www.w3.org/2001/XInclude"'
+                               ' href="file://%s"'
                                ' parse="text"/>' % self.pipe), None)
-        yield ("a stylesheet", '<?xml-stylesheet type="text/xsl" href="%s"?>' % self.url + right, False)
+        yield ("a stylesheet",
+               '<?xml-stylesheet type="text/xsl" href="%s"?>' % self.url + right, False)
         yield "an instruction", put("<?php system('id')?>"), False
         yield ("a schema's place", attributes(
             'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="a %s"'
@@ -134,7 +135,8 @@ class Documents(hostile.HostileCase):
         yield "namespaces", attributes(" ".join('xmlns:n%d="u%d"' % (n, n)
                                                 for n in range(FILL // 25))), False
         yield "a long name", put("<%s/>" % ("n" * FILL)), False
-        yield "a long prefix", put('<%s:a xmlns:%s="u"/>' % ("p" * (FILL // 2), "p" * (FILL // 2))), None
+        yield "a long prefix", put(
+            '<%s:a xmlns:%s="u"/>' % ("p" * (FILL // 2), "p" * (FILL // 2))), None
         yield "a long namespace", put('<a xmlns="%s"/>' % ("u" * FILL)), False
         yield "a long attribute", attributes('%s="x"' % ("n" * FILL)), False
         yield "a long value", attributes('a="%s"' % ("v" * FILL)), False
@@ -194,7 +196,8 @@ class Documents(hostile.HostileCase):
         yield "CDATA without end", put("<![CDATA[<a>"), False
         yield "CDATA with its end", put("a]]>b"), False
         yield "CDATA with a tag", put("<![CDATA[</%s>]]>" % root), None
-        yield "CDATA within an element's name", right.replace("<" + root, "<![CDATA[<%s]]>" % root, 1), False
+        yield "CDATA around a tag", right.replace(
+            "<" + root, "<![CDATA[<%s]]>" % root, 1), False
         yield "an attribute twice", attributes('a="1" a="2"'), False
         yield ("an attribute twice by its namespace",
                attributes('xmlns:q="u" xmlns:r="u" q:a="1" r:a="2"'), False)
@@ -202,12 +205,12 @@ class Documents(hostile.HostileCase):
         yield "an unbound prefix of an attribute", attributes('zz:a="1"'), False
         yield "xmlns bound", attributes('xmlns:xmlns="u"'), False
         yield "xml bound", attributes('xmlns:xml="u"'), False
-        yield "the prefix of XML", attributes('xmlns:q="http://www.w3.org/XML/1998/namespace"'), False
+        yield "XML's own", attributes('xmlns:q="http://www.w3.org/XML/1998/namespace"'), False
         yield "a prefix unbound", attributes('xmlns:q=""'), False
         yield "two colons", put("<s:s:a/>"), False
         yield "no local name", put("<s:/>"), False
         yield "no prefix", put("<:a/>"), False
-        yield "another namespace", right.replace("<" + root, "<%s xmlns='urn:other'" % root, 1), None
+        yield "another space", right.replace("<" + root, "<%s xmlns='urn:other'" % root, 1), None
         yield "a separator in a namespace", put("<q:a xmlns:q='u|v\x7fw'/>"), None
         yield "two roots", right + right, False
         yield "text after it", right + "x", False
@@ -216,7 +219,7 @@ class Documents(hostile.HostileCase):
         yield "no XML", '{"a": 1}', False
 
 
-# --- left out, and wrong ----------------------------------------------------------------------------
+# --- left out, and wrong --------------------------------------------------------------------------
 
 
 class Parts(hostile.HostileCase):
@@ -302,7 +305,8 @@ class Parts(hostile.HostileCase):
         self.check_unchanged()
 
     def keys_of(self, class_name):
-        return {SERVICE: self.names.service, SYSTEM: self.names.vm, JOB: self.names.job}[class_name][1]
+        names = {SERVICE: self.names.service, SYSTEM: self.names.vm, JOB: self.names.job}
+        return names[class_name][1]
 
     def wrong_kinds(self, class_name, method, name):
         keys, count = self.keys_of(class_name), 0
@@ -370,7 +374,7 @@ CIM_VALUES = (
     "<VALUE.ARRAY>%s</VALUE.ARRAY>" % ("<VALUE.NULL/>" * 2000), "<VALUE.NULL/>",
     "<VALUE.REFERENCE>%s</VALUE.REFERENCE>" % REFERENCE, "<VALUE.REFERENCE/>",
     '<VALUE.REFERENCE><CLASSNAME NAME="%s"/></VALUE.REFERENCE>' % SYSTEM,
-    "<VALUE.REFERENCE>%s</VALUE.REFERENCE>" % ("<VALUE.REFERENCE>" * 20 + "</VALUE.REFERENCE>" * 20),
+    "<VALUE.REFERENCE>" * 20 + "</VALUE.REFERENCE>" * 20,
     '<INSTANCE CLASSNAME="Msvm_Nothing"/>', "<VALUE>&lt;INSTANCE CLASSNAME=</VALUE>",
     "<VALUE>&lt;!DOCTYPE a [&lt;!ENTITY b 'c'>]>&lt;INSTANCE CLASSNAME='%s'/></VALUE>" % JOB,
     "<VALUE>20260230000000.000000+000</VALUE>", "<VALUE>99999999999999.999999:000</VALUE>",
@@ -380,7 +384,8 @@ WSMAN_VALUES = tuple("<p:NAME>%s</p:NAME>" % value for value in (
     "", "x", "-1", "99999999999999999999", "true", "x" * 70000, "<p:x/>", REFERENCE,
     "<a:Address/>", "<a:ReferenceParameters/>",
     "<a:ReferenceParameters><w:ResourceURI/></a:ReferenceParameters>",
-    gateway.epr_xml("Msvm_Nothing", {}), gateway.epr_xml("Msvm_Nothing", {"Name": "x"}, wrapped=True),
+    gateway.epr_xml("Msvm_Nothing", {}),
+    gateway.epr_xml("Msvm_Nothing", {"Name": "x"}, wrapped=True),
     gateway.epr_xml(JOB, {"InstanceID": (JOB, {"InstanceID": (JOB, {"InstanceID": "x"})})}),
     "<cim:Datetime>x</cim:Datetime>", "<cim:Interval>P1D</cim:Interval>",
     "&lt;INSTANCE CLASSNAME='x'&gt;",

@@ -214,6 +214,28 @@ static void leaves_no_empty_line_when_nothing_could_be_written(void **state)
     json_decref(line_of(rig->path, 1));
 }
 
+static void says_in_the_log_what_is_missing_in_the_file(void **state)
+{
+    struct audit *audit = NULL;
+    char text[4096] = "";
+    FILE *file = tmpfile();
+    int kept = dup(STDERR_FILENO);
+
+    (void)state;
+    assert_true(file != NULL && kept >= 0);
+    assert_int_equal(audit_open(env_system(), "/dev/full", &audit, NULL), 0);
+    assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
+    audit_note(audit, &entry);
+    assert_true(dup2(kept, STDERR_FILENO) >= 0);
+    (void)close(kept);
+    rewind(file);
+    assert_true(fread(text, 1, sizeof text - 1, file) > 0);
+    (void)fclose(file);
+    assert_non_null(strstr(text, "a line is missing in the audit log"));
+    assert_non_null(strstr(text, "/dev/full"));
+    audit_close(audit);
+}
+
 static void follows_no_link_and_makes_no_folder(void **state)
 {
     const struct rig *rig = *state;
@@ -266,6 +288,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(appends_to_what_is_there_and_begins_anew_when_told, set_up,
                                         tear_down),
         cmocka_unit_test(goes_to_the_log_alone_without_a_path),
+        cmocka_unit_test(says_in_the_log_what_is_missing_in_the_file),
         cmocka_unit_test(says_when_a_line_cannot_be_written),
         cmocka_unit_test_setup_teardown(begins_on_a_line_of_its_own_after_a_torn_one, set_up,
                                         tear_down),

@@ -259,6 +259,13 @@ static void who_may_not_is_denied_whatever_he_asks(void **state)
     give_vm(&stage, OTHER_VM);
     stage.caller.role = CIM_ROLE_VIEWER;
     assert_refused(&stage, DENIED, "may not do this to any VM");
+    /* One VM is his; of another he is told the same whether it is there or not. */
+    prepare(&stage, SERVICE, "Resynchronize");
+    give_vm(&stage, OTHER_VM);
+    stage.caller.role = CIM_ROLE_NOBODY;
+    stage.caller.vm_count = 1;
+    stage.caller.vms[0] = (struct cim_vm_role){.vm = "web2", .role = CIM_ROLE_OPERATOR};
+    assert_refused(&stage, DENIED, "may not do this to");
     stage_stop(&stage);
 }
 

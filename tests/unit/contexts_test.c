@@ -500,6 +500,35 @@ static void one_request_at_a_time_has_a_context(void **state)
     contexts_free(crowd.contexts);
 }
 
+static void bounds_the_memory_of_a_user_and_of_all(void **state)
+{
+    struct rig rig;
+    struct context *context = NULL;
+    struct error err = {0};
+    char user[16];
+
+    (void)state;
+    rig_start(&rig);
+    for (int i = 0; i < 5; i++) {
+        (void)snprintf(user, sizeof user, "user%d", i);
+        assert_int_equal(contexts_add(rig.contexts, "wsman", user, &context, &err), 0);
+        assert_non_null(arena_take(&context->arena, CONTEXTS_EACH_BYTES + 1));
+        contexts_give(rig.contexts, context);
+        /* Another of the same user; after the fourth user, of anybody. */
+        assert_int_equal(contexts_add(rig.contexts, "wsman", user, &context, &err), -1);
+        assert_int_equal(err.kind, ERR_LIMIT);
+        if (i < 3) {
+            assert_int_equal(contexts_add(rig.contexts, "wsman", "other", &context, &err), 0);
+            contexts_drop(rig.contexts, context);
+        } else {
+            break;
+        }
+    }
+    assert_int_equal(contexts_add(rig.contexts, "wsman", "other", &context, &err), -1);
+    assert_non_null(strstr(err.message, "all users"));
+    rig_stop(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -519,6 +548,7 @@ int main(void)
         cmocka_unit_test(idle_contexts_make_room),
         cmocka_unit_test(all_together_have_a_limit),
         cmocka_unit_test(a_name_that_is_too_long_is_refused),
+        cmocka_unit_test(bounds_the_memory_of_a_user_and_of_all),
         cmocka_unit_test(one_request_at_a_time_has_a_context),
     };
 

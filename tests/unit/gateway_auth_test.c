@@ -299,6 +299,20 @@ static void locks_a_name_after_ten_wrong_passwords(void **state)
     assert_int_equal(try_text(rig, "alice:secret", "198.51.100.1"), AUTH_FINE);
 }
 
+/* Else who guesses would be told as soon as he is right. */
+static void locks_a_name_whose_password_is_remembered(void **state)
+{
+    struct rig *rig = *state;
+    char remote[32];
+
+    assert_int_equal(try_text(rig, "alice:secret", "198.51.100.1"), AUTH_FINE);
+    for (unsigned i = 0; i < AUTH_TRIES_MAX; i++) {
+        (void)snprintf(remote, sizeof remote, "192.0.2.%u", i);
+        assert_int_equal(try_text(rig, "alice:wrong", remote), AUTH_REFUSED);
+    }
+    assert_int_equal(try_text(rig, "alice:secret", "198.51.100.1"), AUTH_LOCKED);
+}
+
 static void locks_an_address_after_ten_wrong_passwords(void **state)
 {
     struct rig *rig = *state;
@@ -441,6 +455,8 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(knows_a_user_by_his_certificate, set_up, tear_down),
         cmocka_unit_test_setup_teardown(locks_a_name_after_ten_wrong_passwords, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(locks_a_name_whose_password_is_remembered, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(locks_an_address_after_ten_wrong_passwords, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(locks_the_network_of_an_ipv6_address, set_up, tear_down),

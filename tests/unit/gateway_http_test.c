@@ -56,6 +56,27 @@ static void asks_for_credentials_and_keeps_the_connection(void **state)
     (void)close(talk.fd);
 }
 
+static void knows_by_each_requests_credentials_who_asks_it(void **state)
+{
+    const struct rig *rig = *state;
+    struct talk talk;
+
+    assert_int_equal(
+        talk_ask(rig, &talk, "POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length: 0\r\n\r\n"),
+        200);
+    talk_forget(&talk);
+    talk_say(talk.fd, "POST /wsman HTTP/1.1\r\n" HOST WRONG "Content-Length: 0\r\n\r\n");
+    assert_int_equal(talk_hear(&talk), 401);
+    talk_forget(&talk);
+    talk_say(talk.fd, "POST /wsman HTTP/1.1\r\n" HOST BOB "Content-Length: 0\r\n\r\n");
+    assert_int_equal(talk_hear(&talk), 403);
+    talk_forget(&talk);
+    talk_say(talk.fd, "POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length: 0\r\n\r\n");
+    assert_int_equal(talk_hear(&talk), 200);
+    assert_non_null(strstr(talk.text, "user=alice"));
+    (void)close(talk.fd);
+}
+
 static void refuses_wrong_credentials_and_writes_it_down(void **state)
 {
     const struct rig *rig = *state;
@@ -415,6 +436,62 @@ static void asks_a_parked_request_again_when_it_is_woken(void **state)
     (void)close(talk.fd);
 }
 
+static void asks_a_parked_request_anew_who_it_is(void **state)
+{
+    struct rig *rig = *state;
+    struct talk talk = {.fd = talk_dial(rig)};
+
+    talk_say(talk.fd,
+             "POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length: 13\r\n\r\npark for long");
+    assert_int_equal(sem_wait(&rig->is_parked), 0);
+    assert_int_equal(users_remove(rig->users_path, "alice", NULL), 0);
+    http_wake(rig->http);
+    assert_int_equal(talk_hear(&talk), 401);
+    (void)close(talk.fd);
+    rig_add_user(rig, "alice", USER_ADMINISTRATOR, "");
+    talk = (struct talk){.fd = talk_dial(rig)};
+    talk_say(talk.fd,
+             "POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length: 13\r\n\r\npark for long");
+    assert_int_equal(sem_wait(&rig->is_parked), 0);
+    rig_add_user(rig, "alice", USER_NOBODY, "");
+    http_wake(rig->http);
+    assert_int_equal(talk_hear(&talk), 403);
+    (void)close(talk.fd);
+}
+
+static void parks_no_more_of_one_user_than_his_share(void **state)
+{
+    static const char request[] =
+        "POST /wsman HTTP/1.1\r\n" HOST ALICE "Content-Length: 13\r\n\r\npark for long";
+    struct rig *rig = *state;
+    struct talk talks[HTTP_PARKED_EACH];
+
+    for (uint32_t i = 0; i < HTTP_PARKED_EACH; i++) {
+        talks[i] = (struct talk){.fd = talk_dial(rig)};
+        talk_say(talks[i].fd, request);
+        assert_int_equal(sem_wait(&rig->is_parked), 0);
+    }
+    /* The last ones may be on their way into the list still. */
+    struct talk last = {.fd = talk_dial(rig)};
+    struct pollfd fds = {.fd = last.fd, .events = POLLIN};
+    uint32_t waiting = 0;
+    talk_say(last.fd, request);
+    while (poll(&fds, 1, 1000) != 1 && waiting++ < HTTP_WORKERS) {
+        (void)close(last.fd);
+        last = (struct talk){.fd = talk_dial(rig)};
+        fds.fd = last.fd;
+        talk_say(last.fd, request);
+    }
+    assert_int_equal(talk_hear(&last), 503);
+    assert_non_null(strstr(last.text, "too many requests of this user"));
+    (void)close(last.fd);
+    http_wake(rig->http);
+    for (uint32_t i = 0; i < HTTP_PARKED_EACH; i++) {
+        assert_int_equal(talk_hear(&talks[i]), 200);
+        (void)close(talks[i].fd);
+    }
+}
+
 static void refuses_more_than_the_queue_takes(void **state)
 {
     struct rig *rig = *state;
@@ -560,6 +637,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(answers_whom_it_knows, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(asks_for_credentials_and_keeps_the_connection, rig_set_up,
                                         rig_tear_down),
+        cmocka_unit_test_setup_teardown(knows_by_each_requests_credentials_who_asks_it, rig_set_up,
+                                        rig_tear_down),
         cmocka_unit_test_setup_teardown(refuses_wrong_credentials_and_writes_it_down, rig_set_up,
                                         rig_tear_down),
         cmocka_unit_test_setup_teardown(refuses_two_authorization_headers_and_other_schemes,
@@ -582,6 +661,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(asks_a_parked_request_again_at_its_time, rig_set_up,
                                         rig_tear_down),
         cmocka_unit_test_setup_teardown(asks_a_parked_request_again_when_it_is_woken, rig_set_up,
+                                        rig_tear_down),
+        cmocka_unit_test_setup_teardown(asks_a_parked_request_anew_who_it_is, rig_set_up,
+                                        rig_tear_down),
+        cmocka_unit_test_setup_teardown(parks_no_more_of_one_user_than_his_share, rig_set_up,
                                         rig_tear_down),
         cmocka_unit_test_setup_teardown(refuses_more_than_the_queue_takes, rig_set_up,
                                         rig_tear_down),

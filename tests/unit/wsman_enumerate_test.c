@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* wsman_enumerate_test.c - lists of objects in portions, filters, and changes as they happen. */
+#include <malloc.h>
+
 #include "wsman_stage.h"
 
 #define SETTINGS "CIM_SettingData"
@@ -132,6 +134,26 @@ static void a_released_list_is_gone_and_others_cannot_pull_it(void **state)
     assert_text(&stage, "Header/Action", ENUMERATION "/ReleaseResponse");
     pull(&stage, context, "");
     assert_fault(&stage, "n:InvalidEnumerationContext", NULL);
+    stage_stop(&stage);
+}
+
+static void a_list_is_not_for_somebody_with_other_roles(void **state)
+{
+    struct stage stage;
+
+    (void)state;
+    stage_start(&stage);
+    ask(&stage, ENUMERATE(DMTF SYSTEM), "<n:Enumerate/>");
+    stage.caller.role = CIM_ROLE_NOBODY;
+    stage.caller.vm_count = 1;
+    stage.caller.vms[0] = (struct cim_vm_role){.vm = "web2", .role = CIM_ROLE_VIEWER};
+    const char *context = context_of(&stage, "EnumerateResponse");
+    pull(&stage, context, "<n:MaxElements>10</n:MaxElements>");
+    assert_fault(&stage, "n:InvalidEnumerationContext", NULL);
+    assert_not_in(stage.answer.body.at, "web1");
+    stage.caller = (struct cim_caller){.name = "alice", .role = CIM_ROLE_ADMINISTRATOR};
+    pull(&stage, context, "");
+    assert_fault(&stage, "n:InvalidEnumerationContext", NULL); /* it is gone for good */
     stage_stop(&stage);
 }
 
@@ -321,6 +343,34 @@ static void associations_of_an_object_are_found(void **state)
     stage_stop(&stage);
 }
 
+/* What the filter names belongs to the list, which outlives the request that asked for it. */
+static void the_properties_of_an_association_filter_last_as_long_as_its_list(void **state)
+{
+    struct stage stage;
+
+    (void)state;
+    /* What is freed is not there any more. The sanitizers' memory does not know the option. */
+    (void)mallopt(M_PERTURB, 0xA5);
+    stage_start(&stage);
+    ask(&stage, ENUMERATE(DMTF "*"),
+        "<n:Enumerate>" FILTER(
+            ASSOCIATION, LINKED("AssociatedInstances",
+                                "<b:ResultClassName>Msvm_ReplicationRelationship</"
+                                "b:ResultClassName>"
+                                "<b:IncludeResultProperty>InstanceID</b:IncludeResultProperty>"
+                                "<b:IncludeResultProperty>ReplicationState</"
+                                "b:IncludeResultProperty>")) "</n:Enumerate>");
+    assert_fine(&stage);
+    pull(&stage, context_of(&stage, "EnumerateResponse"), "");
+    assert_fine(&stage);
+#define FOUND "Body/PullResponse/Items/Msvm_ReplicationRelationship"
+    assert_non_null(find(&stage, FOUND "/InstanceID"));
+    assert_non_null(find(&stage, FOUND "/ReplicationState"));
+    assert_null(find(&stage, FOUND "/ReplicationHealth"));
+    stage_stop(&stage);
+    (void)mallopt(M_PERTURB, 0);
+}
+
 /* An association's keys are references: they are pulled, got by them, and found the same. */
 static void an_association_is_got_by_its_references(void **state)
 {
@@ -498,6 +548,7 @@ int main(void)
         cmocka_unit_test(an_optimized_list_comes_at_once),
         cmocka_unit_test(references_come_in_their_modes),
         cmocka_unit_test(a_released_list_is_gone_and_others_cannot_pull_it),
+        cmocka_unit_test(a_list_is_not_for_somebody_with_other_roles),
         cmocka_unit_test(a_list_ends_at_its_time),
         cmocka_unit_test(more_lists_than_one_may_have_are_refused),
         cmocka_unit_test(a_portion_keeps_to_the_clients_limit),
@@ -506,6 +557,7 @@ int main(void)
         cmocka_unit_test(queries_find_what_matches),
         cmocka_unit_test(selectors_find_what_has_their_values),
         cmocka_unit_test(associations_of_an_object_are_found),
+        cmocka_unit_test(the_properties_of_an_association_filter_last_as_long_as_its_list),
         cmocka_unit_test(an_association_is_got_by_its_references),
         cmocka_unit_test(a_pull_of_changes_waits_for_one),
         cmocka_unit_test(a_pull_of_changes_gives_up_in_time),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* wsman_invoke_test.c - method calls: every form in which real clients give their parameters. */
+#include "gateway/wsman_replay.h"
 #include "wsman_stage.h"
 
 #define RESYNC_LAST "resynchronize " VM_ID " at "
@@ -355,6 +356,34 @@ static void another_body_user_or_id_is_another_request(void **state)
     stage_stop(&stage);
 }
 
+static void a_request_under_way_is_not_begun_again_however_long_it_takes(void **state)
+{
+    static const struct wsman_replay_key key = {
+        "alice", "uuid:00000000-0000-0000-0000-000000000001", {(const uint8_t *)"x", 1}};
+    struct stage stage;
+    struct http_answer answer = {0};
+
+    (void)state;
+    stage_start(&stage);
+    xml_text_init(&answer.body, HTTP_ANSWER_MAX);
+    assert_int_equal(wsman_replay_begin(stage.wsman.replay, &key, &answer), WSMAN_REPLAY_NEW);
+    assert_int_equal(wsman_replay_begin(stage.wsman.replay, &key, &answer), WSMAN_REPLAY_BUSY);
+    stage.now_ns += 3600 * NS_PER_S;
+    assert_int_equal(wsman_replay_begin(stage.wsman.replay, &key, &answer), WSMAN_REPLAY_BUSY);
+    xml_raw(&answer.body, "done");
+    answer.status = 200;
+    wsman_replay_end(stage.wsman.replay, &key, &answer);
+    /* Its time begins with the answer. */
+    xml_text_free(&answer.body);
+    answer = (struct http_answer){0};
+    xml_text_init(&answer.body, HTTP_ANSWER_MAX);
+    assert_int_equal(wsman_replay_begin(stage.wsman.replay, &key, &answer), WSMAN_REPLAY_KNOWN);
+    assert_string_equal(answer.body.at, "done");
+    assert_int_equal(answer.status, 200);
+    xml_text_free(&answer.body);
+    stage_stop(&stage);
+}
+
 static void without_an_id_nothing_is_remembered(void **state)
 {
     static const char *const ids[] = {"<a:MessageID/>", "<a:MessageID>0</a:MessageID>"};
@@ -429,6 +458,7 @@ int main(void)
         cmocka_unit_test(what_is_no_such_instance_is_refused_by_the_method),
         cmocka_unit_test(the_same_request_again_gets_the_same_answer),
         cmocka_unit_test(another_body_user_or_id_is_another_request),
+        cmocka_unit_test(a_request_under_way_is_not_begun_again_however_long_it_takes),
         cmocka_unit_test(without_an_id_nothing_is_remembered),
         cmocka_unit_test(every_call_is_in_the_audit_log),
         cmocka_unit_test(who_may_only_look_starts_nothing),

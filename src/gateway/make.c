@@ -167,7 +167,8 @@ static int open_audit(struct gateway *gateway, struct error *err)
 {
     const struct privileges *to = &gateway->privileges;
 
-    if (audit_open(env_system(), gateway->config->gateway.audit_log, &gateway->audit, err) < 0) {
+    if (audit_log_open(env_system(), gateway->config->gateway.audit_log, &gateway->audit, err) <
+        0) {
         return -1;
     }
     return to->is_change ? audit_give(gateway->audit, to->user, to->group, err) : 0;
@@ -223,7 +224,7 @@ bool gateway_unmake(struct gateway *gateway)
     subscriptions_free(gateway->subscriptions);
     wsman_replay_free(gateway->replay);
     auth_free(gateway->auth);
-    audit_close(gateway->audit);
+    audit_log_close(gateway->audit);
     config_free(gateway->config);
     return true;
 }

@@ -98,7 +98,7 @@ static int run_odd(const char *service)
     }
     if (strcmp(service, "odd-dies") == 0) {
         (void)say(PAM_CHILD_WORD, 0);
-        (void)kill(getpid(), SIGSEGV);
+        (void)kill(getpid(), SIGKILL);
     }
     if (strcmp(service, "odd-endless") == 0) {
         while (say("right right right right ", 0) == 0) {

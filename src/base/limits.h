@@ -286,6 +286,14 @@
 #define CONTEXTS_BYTES (256 * MIB)     /* that they may hold together before no more is opened */
 #define CONTEXTS_EACH_BYTES (64 * MIB) /* those of one user */
 #define CONTEXT_IDLE_S 600U            /* until an enumeration that nobody pulls is forgotten */
+#define PAM_SERVICE_MAX 64             /* the name of a file in pam.d */
+#define PAM_CHECK_S 10U                /* until PAM has said whether a password is right */
+#define PAM_QUESTION_MAX (1 * KIB)     /* name, password and address: fits any pipe whole */
+#define PAM_ANSWER_MAX 512U            /* what the process that asks PAM says of it */
+
+#define CONTEXTS_MAX 256U        /* enumerations and subscriptions that are open */
+#define CONTEXTS_EACH 32U        /* of one user */
+#define CONTEXT_IDLE_S 600U      /* until an enumeration that nobody pulls is forgotten */
 #define CONTEXT_EVENTS_MAX 1024U /* that wait in a subscription; the oldest go, and it is said */
 #define WATCH_TURN_MS 200    /* how long the end of the gateway may wait for the watching thread */
 #define WATCH_PAUSE_MIN_S 1U /* until the service is watched again, then twice as long */

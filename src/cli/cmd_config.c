@@ -216,6 +216,7 @@ static json_t *json_gateway(const struct config *config)
                           json_out_put(all, "users", json_out_text(gateway->users)) &&
                           json_out_put(all, "audit_log", text_or_null(gateway->audit_log)) &&
                           json_out_put(all, "user", text_or_null(gateway->user)) &&
+                          json_out_put(all, "pam_service", json_string(gateway->pam_service)) &&
                           json_out_put(all, "plain_beyond_loopback",
                                        json_boolean(gateway->may_plain_beyond_loopback)));
 }
@@ -347,6 +348,7 @@ static void show_gateway(const struct config_gateway *gateway)
     (void)printf("users = %s\n", gateway->users);
     show_if_set("audit-log", gateway->audit_log);
     show_if_set("user", gateway->user);
+    (void)printf("pam-service = %s\n", gateway->pam_service);
     (void)printf("plain-beyond-loopback = %s\n", gateway->may_plain_beyond_loopback ? "yes" : "no");
 }
 

@@ -23,6 +23,7 @@ enum {
     OPTION_ROLE = OPTIONS_FIRST_ID,
     OPTION_VM,
     OPTION_PASSWORD_STDIN,
+    OPTION_PAM,
     OPTION_CERTIFICATE,
     OPTION_REPLACE,
     OPTION_CONFIG,
@@ -47,6 +48,7 @@ static const struct option_row add_options[] = {
     {OPTION_ROLE, "role", 0, "ROLE", "viewer, operator, administrator, or none"},
     {OPTION_VM, "vm", 0, "VM=ROLE", "another role for one VM; may be given again"},
     {OPTION_PASSWORD_STDIN, "password-stdin", 0, NULL, "read the password from standard input"},
+    {OPTION_PAM, "pam", 0, NULL, "the password is PAM's to judge, and none is kept here"},
     {OPTION_CERTIFICATE, "certificate", 0, "FILE", "let in who has the key of this certificate"},
     {OPTION_REPLACE, "replace", 0, NULL, "change a user that is there"},
     ROWS_COMMON};
@@ -56,12 +58,13 @@ static const struct command cmd_add = {
     .name = "gateway user add",
     .run = add_run,
     .summary = "let somebody use the management interface",
-    .synopsis = (const char *const[]){"--role=ROLE [--vm=VM=ROLE ...] [--password-stdin]\n"
+    .synopsis = (const char *const[]){"--role=ROLE [--vm=VM=ROLE ...] [--password-stdin | --pam]\n"
                                       "           [--certificate=FILE] [--replace] [--json] NAME",
                                       NULL},
     .options = add_options,
     .option_count = ARRAY_COUNT(add_options),
-    .notes = "The password is asked for at the terminal. With --certificate alone there is none.\n",
+    .notes = "The password is asked for at the terminal. With --pam, or --certificate "
+             "alone,\nit is not.\n",
 };
 
 static const struct command cmd_remove = {
@@ -125,6 +128,7 @@ struct gateway_args {
     const char *vms[CALLER_VMS_MAX];
     uint32_t vm_count;
     bool is_password_stdin;
+    bool is_pam;
     bool is_replace;
     bool json;
 };
@@ -149,6 +153,9 @@ static int take_option(struct gateway_args *args, int id, const char *value, str
         return take_vm(args, value, err);
     case OPTION_PASSWORD_STDIN:
         args->is_password_stdin = true;
+        return 0;
+    case OPTION_PAM:
+        args->is_pam = true;
         return 0;
     case OPTION_CERTIFICATE:
         args->certificate = value;
@@ -316,9 +323,13 @@ static int set_hash(const struct gateway_args *args, struct user *user, struct e
 {
     char password[PASSWORD_MAX];
 
+    if (args->is_pam) {
+        (void)snprintf(user->hash, sizeof user->hash, USER_HASH_PAM);
+        return 0;
+    }
     /* Who has a certificate needs no password; one that is given counts as well. */
     if (args->certificate != NULL && !args->is_password_stdin) {
-        (void)snprintf(user->hash, sizeof user->hash, "*");
+        (void)snprintf(user->hash, sizeof user->hash, USER_HASH_NONE);
         return 0;
     }
     int result = password_read(args->is_password_stdin, password, sizeof password, err);
@@ -352,6 +363,11 @@ static int fill_user(const struct gateway_args *args, struct user_vm *vms, struc
     if (strlen(args->name) >= sizeof user->name) {
         return fail(err, ERR_USAGE, 0, "a user's name has at most %zu bytes",
                     sizeof user->name - 1);
+    }
+    if (args->is_pam && args->is_password_stdin) {
+        return fail(err, ERR_USAGE, 0,
+                    "--pam and --password-stdin exclude each other: the password is kept here, or "
+                    "PAM knows it");
     }
     if (args->role == NULL) {
         return fail(err, ERR_USAGE, 0,
@@ -434,6 +450,7 @@ static json_t *json_user(const struct user *user)
                        json_out_put(object, "role", json_string(user_role_name(user->role))) &&
                        json_out_put(object, "has_password", json_boolean(user->hash[0] == '$'));
 
+    is_complete = json_out_put(object, "pam", json_boolean(users_asks_pam(user))) && is_complete;
     is_complete = json_out_put(object, "certificate", certificate) && is_complete;
     is_complete = json_out_put(object, "vms", json_vms(user)) && is_complete;
     if (!is_complete) {
@@ -460,6 +477,11 @@ static void list_json(const struct users *users)
 
 static const struct table_column columns[] = {
     {"USER", false}, {"ROLE", false}, {"PASSWORD", false}, {"CERTIFICATE", false}, {"VMS", false}};
+
+static const char *password_word(const struct user *user)
+{
+    return users_asks_pam(user) ? "PAM" : user->hash[0] == '$' ? "yes" : "-";
+}
 
 /* "db1=operator web=none"; what does not fit is counted. */
 static void join_vms(const struct user *user, char *out, size_t size_bytes)
@@ -490,9 +512,8 @@ static int list_text(const struct users *users, struct error *err)
         if (user->fingerprint[0] != '\0') {
             (void)snprintf(certificate, sizeof certificate, "%.16s", user->fingerprint);
         }
-        const char *cells[] = {user->name, user_role_name(user->role),
-                               user->hash[0] == '$' ? "yes" : "-", certificate,
-                               user->vm_count > 0 ? vms : "-"};
+        const char *cells[] = {user->name, user_role_name(user->role), password_word(user),
+                               certificate, user->vm_count > 0 ? vms : "-"};
         if (table_add_row(&table, cells, err) < 0) {
             return -1;
         }

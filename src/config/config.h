@@ -8,7 +8,7 @@
  *   [replication] listen, advertise, max-jobs, retry-first, rate, rate-per-session,
  *                 monitoring-interval, monitoring-start
  *   [gateway]     wsman, wsman-tls, cimxml, cimxml-tls, certificate, key, users, audit-log, user,
- *                 plain-beyond-loopback
+ *                 pam-service, plain-beyond-loopback
  *   [vm NAME]     uuid, disk.NAME = PATH, format.NAME = raw|qcow2|...
  */
 #ifndef RESILVER_CONFIG_CONFIG_H
@@ -23,6 +23,7 @@
 #include "base/uuid.h"
 
 #define CONFIG_PATH_DEFAULT "/etc/resilver/resilver.conf"
+#define PAM_SERVICE_DEFAULT "resilver-gateway"
 #define CONFIG_NAMES_MAX 64U /* user and group names of one kind */
 #define CONFIG_FORMAT_MAX 16
 
@@ -52,9 +53,10 @@ struct config_gateway {
     char cimxml_tls[HOST_TEXT_MAX + 8]; /* default: none */
     char certificate[PATH_TEXT_MAX];    /* PEM; "": none */
     char key[PATH_TEXT_MAX];
-    char users[PATH_TEXT_MAX];     /* default: USERS_PATH_DEFAULT */
-    char audit_log[PATH_TEXT_MAX]; /* "": to the log alone */
-    char user[USER_TEXT_MAX];      /* to change to when it is started as root; "": stay */
+    char users[PATH_TEXT_MAX];         /* default: USERS_PATH_DEFAULT */
+    char audit_log[PATH_TEXT_MAX];     /* "": to the log alone */
+    char pam_service[PAM_SERVICE_MAX]; /* default: PAM_SERVICE_DEFAULT */
+    char user[USER_TEXT_MAX];          /* to change to when it is started as root; "": stay */
     bool may_plain_beyond_loopback;
 };
 

@@ -76,6 +76,11 @@ static int take_user(struct config *config, const char *value, struct error *err
     return value_user(value, config->gateway.user, err);
 }
 
+static int take_pam_service(struct config *config, const char *value, struct error *err)
+{
+    return value_pam_service(value, config->gateway.pam_service, err);
+}
+
 static int take_plain_beyond_loopback(struct config *config, const char *value, struct error *err)
 {
     return value_flag(value, &config->gateway.may_plain_beyond_loopback, err);
@@ -91,6 +96,7 @@ const struct config_key keys_gateway[] = {
     {"gateway", "users", take_users},
     {"gateway", "audit-log", take_audit_log},
     {"gateway", "user", take_user},
+    {"gateway", "pam-service", take_pam_service},
     {"gateway", "plain-beyond-loopback", take_plain_beyond_loopback},
 };
 const size_t keys_gateway_count = ARRAY_COUNT(keys_gateway);
@@ -101,6 +107,7 @@ void keys_gateway_defaults(struct config_gateway *gateway)
         .wsman = "127.0.0.1:5985",
         .cimxml = "127.0.0.1:5988",
         .users = USERS_PATH_DEFAULT,
+        .pam_service = PAM_SERVICE_DEFAULT,
     };
 }
 

@@ -81,6 +81,16 @@ bool users_is_name(const char *name)
     return name[0] != ' ' && name[len_bytes - 1] != ' ';
 }
 
+bool users_is_hash(const char *hash)
+{
+    return hash[0] == '$' || strcmp(hash, USER_HASH_PAM) == 0 || strcmp(hash, USER_HASH_NONE) == 0;
+}
+
+bool users_asks_pam(const struct user *user)
+{
+    return strcmp(user->hash, USER_HASH_PAM) == 0;
+}
+
 static int digit_of(char c)
 {
     static const char digits[] = "0123456789abcdef";
@@ -194,8 +204,8 @@ static int take_fields(const struct reading *reading, char *text, struct user *u
         return fail_line(reading, "a user is NAME:HASH:ROLE; 'resilver gateway user add' writes "
                                   "such lines");
     }
-    if (strlen(hash) >= USER_HASH_MAX || (strcmp(hash, "*") != 0 && hash[0] != '$')) {
-        return fail_line(reading, "the hash is none that crypt(3) makes, and not '*'");
+    if (strlen(hash) >= USER_HASH_MAX || !users_is_hash(hash)) {
+        return fail_line(reading, "the hash is none that crypt(3) makes, not 'pam' and not '*'");
     }
     if (!user_role_parse(role, &user->role)) {
         return fail_line(reading, "the role is one of none, viewer, operator, administrator");

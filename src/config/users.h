@@ -4,7 +4,8 @@
  *
  *   NAME:HASH:ROLE[:VM=ROLE,VM=ROLE...][:FINGERPRINT]
  *
- * HASH is crypt(3)'s ("$y$...", yescrypt), or "*" for a user who has only a certificate. ROLE is
+ * HASH is crypt(3)'s ("$y$...", yescrypt), "pam" for a user whose password is asked of PAM, or "*"
+ * for one who has only a certificate. ROLE is
  * viewer, operator, administrator, or none (only the VMs named). FINGERPRINT is the SHA-256 of his
  * certificate, in hex. Empty lines and lines with # are kept as they are. A VM's name has : , = and
  * % percent-encoded.
@@ -21,6 +22,8 @@
 
 #define USERS_PATH_DEFAULT "/etc/resilver/gateway.users"
 #define USER_HASH_MAX 256
+#define USER_HASH_PAM "pam"
+#define USER_HASH_NONE "*"
 
 enum user_role { USER_NOBODY = 0, USER_VIEWER = 1, USER_OPERATOR = 2, USER_ADMINISTRATOR = 3 };
 
@@ -56,6 +59,9 @@ const struct user *users_find(const struct users *users, const char *name);
  * is 0640). */
 MUST_CHECK int users_set(const char *path, const struct user *user, struct error *err);
 MUST_CHECK int users_remove(const char *path, const char *name, struct error *err);
+
+/* users_asks_pam - whether his password is PAM's to judge; users_verify() fits none of his. */
+bool users_asks_pam(const struct user *user);
 
 /* users_hash - a new hash of a password, by yescrypt with a salt of the kernel's. users_verify -
  * whether the password fits; takes its time for a user that is NULL, too, and compares in constant

@@ -10,6 +10,9 @@
 /* users_is_name - one that a line can begin with. */
 bool users_is_name(const char *name);
 
+/* users_is_hash - what can stand in the place of the hash. */
+bool users_is_hash(const char *hash);
+
 /* users_is_fingerprint - 64 hexadecimal digits; out has them in lower case. */
 bool users_is_fingerprint(const char *text, char out[FINGERPRINT_TEXT_MAX]);
 

@@ -57,8 +57,7 @@ static int check_user(const struct user *user, struct error *err)
                     "its ends and no # at its beginning",
                     CALLER_NAME_MAX - 1);
     }
-    if (strpbrk(user->hash, ":\n") != NULL ||
-        (strcmp(user->hash, "*") != 0 && user->hash[0] != '$')) {
+    if (strpbrk(user->hash, ":\n") != NULL || !users_is_hash(user->hash)) {
         return fail(err, ERR_USAGE, 0, "the hash of '%s' is none that crypt(3) makes", user->name);
     }
     if (user->vm_count > CALLER_VMS_MAX) {

@@ -108,6 +108,24 @@ int value_user(const char *value, char out[USER_TEXT_MAX], struct error *err)
     return take_user(value, strlen(value), out, err);
 }
 
+int value_pam_service(const char *value, char out[PAM_SERVICE_MAX], struct error *err)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t len_bytes = strlen(value);
+
+    if (len_bytes == 0 || value[0] == '.' || value[strspn(value, allowed)] != '\0') {
+        return fail(err, ERR_USAGE, 0,
+                    "'%s' names no service of PAM: a file in pam.d, by lower-case letters, digits "
+                    "and . _ -",
+                    value);
+    }
+    if (len_bytes >= PAM_SERVICE_MAX) {
+        return fail(err, ERR_USAGE, 0, "'%s' has more than %d bytes", value, PAM_SERVICE_MAX - 1);
+    }
+    (void)snprintf(out, PAM_SERVICE_MAX, "%s", value);
+    return 0;
+}
+
 int value_flag(const char *value, bool *out, struct error *err)
 {
     if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0) {

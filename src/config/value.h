@@ -25,6 +25,10 @@ MUST_CHECK int value_address(const char *value, bool needs_host, char out[HOST_T
 /* "yes" or "no" */
 MUST_CHECK int value_flag(const char *value, bool *out, struct error *err);
 
+/* the name of a file in pam.d: lower-case letters, digits and . _ -, and no . at its beginning;
+ * libpam takes the last part of a path, and looks for it in lower case */
+MUST_CHECK int value_pam_service(const char *value, char out[PAM_SERVICE_MAX], struct error *err);
+
 /* a login name, for the process to become */
 MUST_CHECK int value_user(const char *value, char out[USER_TEXT_MAX], struct error *err);
 

@@ -52,7 +52,7 @@ static bool ends_torn(int fd)
     return pread(fd, &last, 1, info.st_size - 1) != 1 || last != '\n';
 }
 
-int audit_open(const struct env *env, const char *path, struct audit **out, struct error *err)
+int audit_log_open(const struct env *env, const char *path, struct audit **out, struct error *err)
 {
     struct audit *audit = calloc(1, sizeof *audit);
 
@@ -112,7 +112,7 @@ int audit_give(const struct audit *audit, uid_t user, gid_t group, struct error 
     return 0;
 }
 
-void audit_close(struct audit *audit)
+void audit_log_close(struct audit *audit)
 {
     if (audit == NULL) {
         return;

@@ -15,10 +15,10 @@
 
 struct audit;
 
-/* audit_open - path NULL or "": to the log (stderr, journald) only. The file is made 0640. */
-MUST_CHECK int audit_open(const struct env *env, const char *path, struct audit **out,
-                          struct error *err);
-void audit_close(struct audit *audit);
+/* audit_log_open - path NULL or "": to the log (stderr, journald) only. The file is made 0640. */
+MUST_CHECK int audit_log_open(const struct env *env, const char *path, struct audit **out,
+                              struct error *err);
+void audit_log_close(struct audit *audit);
 
 /* audit_reopen - after the file was renamed: from now on into a new one. On failure the old one
  * stays. */

@@ -4,7 +4,8 @@
  *
  * 1. *out is written in become() alone, from a user of the file as it is now.
  * 2. A file that cannot be read lets nobody in, not even those who are remembered.
- * 3. No lock is held while yescrypt works: it takes some hundredths of a second. Whatever the lock
+ * 3. No lock is held while yescrypt works, or PAM is asked: it takes hundredths of a second, or all
+ *    of its deadline. Whatever the lock
  *    guards is looked at anew afterwards.
  */
 #include "gateway/auth.h"
@@ -49,6 +50,7 @@ struct auth {
     const struct env *env; /* borrowed */
     char path[PATH_TEXT_MAX];
     uint8_t key[KEY_BYTES]; /* of this process alone */
+    struct pam_check pam;   /* set before there are threads */
     pthread_mutex_t lock;   /* of all below */
     struct users *users;    /* owned; NULL: the file cannot be read */
     struct error broken;    /* why not */
@@ -157,6 +159,11 @@ int auth_new(const struct env *env, const char *users_path, struct auth **out, s
     }
     *out = auth;
     return 0;
+}
+
+void auth_set_pam(struct auth *auth, const struct pam_check *pam)
+{
+    auth->pam = *pam;
 }
 
 void auth_free(struct auth *auth)
@@ -335,6 +342,7 @@ static enum auth_result check_certificate(struct auth *auth, const struct auth_o
 /* Between the two times that the lock is held. */
 struct attempt {
     const struct credentials *credentials; /* borrowed */
+    const char *remote;                    /* borrowed */
     struct marks marks;
     struct user user; /* name and hash alone */
     bool is_user;     /* there is one of the name */
@@ -377,7 +385,7 @@ static bool begin_locked(struct auth *auth, struct attempt *attempt, struct cim_
     return false;
 }
 
-/* The password fitted a hash that was the user's; it counts only if it still is. */
+/* The password fitted a hash that was the user's, or PAM's; it counts only if it still is. */
 static enum auth_result end_locked(struct auth *auth, const struct attempt *attempt,
                                    struct cim_caller *out, char why[ERROR_MESSAGE_MAX])
 {
@@ -393,6 +401,49 @@ static enum auth_result end_locked(struct auth *auth, const struct attempt *atte
     return become(user, out);
 }
 
+/* AUTH_FINE: it fits. */
+static enum auth_result try_hash(const struct attempt *attempt, char why[ERROR_MESSAGE_MAX])
+{
+    const struct user *user = attempt->is_user ? &attempt->user : NULL;
+
+    if (!users_verify(user, attempt->credentials->password)) {
+        return refuse(why, user != NULL ? "the password is wrong" : "there is no such user");
+    }
+    return AUTH_FINE;
+}
+
+/* PAM that is broken closes the name, so that nobody has a process made without end; not the
+ * address, where users with passwords of their own may be. */
+static enum auth_result refuse_unasked(struct auth *auth, const struct attempt *attempt)
+{
+    (void)pthread_mutex_lock(&auth->lock);
+    tries_forgive(&auth->addresses, attempt->marks.address);
+    (void)pthread_mutex_unlock(&auth->lock);
+    return AUTH_BROKEN;
+}
+
+/* AUTH_FINE: it fits. Only for names of the file: PAM knows many more, and is not asked for them.
+ */
+static enum auth_result try_pam(struct auth *auth, const struct attempt *attempt,
+                                char why[ERROR_MESSAGE_MAX])
+{
+    const struct pam_question question = {
+        .name = attempt->user.name,
+        .password = attempt->credentials->password,
+        .remote = attempt->remote,
+    };
+
+    switch (pam_check_ask(&auth->pam, &question, why)) {
+    case PAM_CHECK_RIGHT:
+        return AUTH_FINE;
+    case PAM_CHECK_WRONG:
+        return AUTH_REFUSED;
+    case PAM_CHECK_BROKEN:
+        break;
+    }
+    return refuse_unasked(auth, attempt);
+}
+
 static enum auth_result try_password(struct auth *auth, struct attempt *attempt,
                                      struct cim_caller *out, char why[ERROR_MESSAGE_MAX])
 {
@@ -404,8 +455,10 @@ static enum auth_result try_password(struct auth *auth, struct attempt *attempt,
     if (is_decided) {
         return result;
     }
-    if (!users_verify(attempt->is_user ? &attempt->user : NULL, attempt->credentials->password)) {
-        return refuse(why, attempt->is_user ? "the password is wrong" : "there is no such user");
+    result = attempt->is_user && users_asks_pam(&attempt->user) ? try_pam(auth, attempt, why)
+                                                                : try_hash(attempt, why);
+    if (result != AUTH_FINE) {
+        return result;
     }
     (void)pthread_mutex_lock(&auth->lock);
     result = end_locked(auth, attempt, out, why);
@@ -438,7 +491,7 @@ static enum auth_result check_password(struct auth *auth, const struct auth_offe
                                        struct cim_caller *out, char why[ERROR_MESSAGE_MAX])
 {
     CLEANUP(credentials_wipe) struct credentials credentials = {0};
-    struct attempt attempt = {.credentials = &credentials};
+    struct attempt attempt = {.credentials = &credentials, .remote = offer->remote};
     struct error err = {0};
 
     if (!offer->may_basic) {

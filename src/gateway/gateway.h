@@ -22,7 +22,8 @@
 #define GATEWAY_GRACE_MS 3000U
 
 struct gateway {
-    struct config *config; /* owned, as all of these */
+    const char *pam_folder; /* borrowed; NULL: the system's. Set before gateway_make */
+    struct config *config;  /* owned, as all of these */
     struct audit *audit;
     struct auth *auth;
     struct contexts *contexts;

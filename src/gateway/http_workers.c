@@ -184,7 +184,7 @@ static void refuse_login(struct exchange *exchange, enum auth_result result, con
         return;
     case AUTH_BROKEN:
         http_exchange_refuse(exchange, MHD_HTTP_INTERNAL_SERVER_ERROR,
-                             "nobody can log in now; the gateway's log says why");
+                             "this user cannot log in now; the gateway's log says why");
         return;
     case AUTH_REFUSED:
     case AUTH_FINE:

@@ -12,16 +12,19 @@
 
 #include "base/log.h"
 #include "gateway/gateway.h"
+#include "gateway/pam_child.h"
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
 
 static const char usage[] =
-    "usage: resilver-gateway [--config=FILE] [--verbose]\n"
+    "usage: resilver-gateway [--config=FILE] [--pam-folder=FOLDER] [--verbose]\n"
     "\n"
     "Msvm_ReplicationService over WS-Management and CIM-XML; it asks resilverd for all it serves.\n"
     "\n"
     "  --config=FILE  read this instead of " CONFIG_PATH_DEFAULT "\n"
+    "  --pam-folder=FOLDER\n"
+    "                 PAM's services are files in this folder: for tests\n"
     "  -v, --verbose  log more\n"
     "  --version      show the version\n"
     "  -h, --help     show this\n"
@@ -32,6 +35,8 @@ static const char usage[] =
 
 struct settings {
     const char *config_path; /* NULL: not given */
+    const char *pam_folder;  /* NULL: not given */
+    const char *ask_pam;     /* a service: what is to be done instead of all else; or NULL */
     int exit_status;         /* to end with at once; -1: go on */
 };
 
@@ -39,6 +44,8 @@ static struct settings read_options(int argc, char **argv)
 {
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},
+        {PAM_CHILD_OPTION_FOLDER, required_argument, NULL, 'f'},
+        {PAM_CHILD_OPTION_ASK, required_argument, NULL, 'a'}, /* by pam_check.c alone */
         {"verbose", no_argument, NULL, 'v'},
         {"version", no_argument, NULL, 'V'},
         {"help", no_argument, NULL, 'h'},
@@ -52,6 +59,12 @@ static struct settings read_options(int argc, char **argv)
         switch (option) {
         case 'c':
             settings.config_path = optarg;
+            break;
+        case 'f':
+            settings.pam_folder = optarg;
+            break;
+        case 'a':
+            settings.ask_pam = optarg;
             break;
         case 'v':
             log_set_level(LOG_LEVEL_DEBUG);
@@ -149,6 +162,10 @@ int main(int argc, char **argv)
     if (settings.exit_status >= 0) {
         return settings.exit_status;
     }
+    if (settings.ask_pam != NULL) {
+        _exit((int)pam_child_run(settings.ask_pam, settings.pam_folder));
+    }
+    gateway.pam_folder = settings.pam_folder;
     int result = run(&settings, &gateway, &err);
     if (result < 0) {
         log_event(LOG_LEVEL_ERROR, {"event", "failed"}, {"kind", error_kind_name(err.kind)},

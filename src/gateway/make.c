@@ -108,6 +108,19 @@ static void set_woken(struct gateway *gateway, struct http *http)
     (void)pthread_mutex_unlock(&gateway->wake_lock);
 }
 
+static int make_auth(struct gateway *gateway, struct error *err)
+{
+    const struct config_gateway *from = &gateway->config->gateway;
+    struct pam_check pam;
+
+    if (pam_check_init(&pam, env_system(), from->pam_service, gateway->pam_folder, err) < 0 ||
+        auth_new(env_system(), from->users, &gateway->auth, err) < 0) {
+        return -1;
+    }
+    auth_set_pam(gateway->auth, &pam);
+    return 0;
+}
+
 /* When all is bound: nothing is served yet, and there is one thread. The users' file is read as the
  * user who will read it from now on: what he cannot read is said at once. */
 static int on_bound(void *context, struct error *err)
@@ -115,8 +128,7 @@ static int on_bound(void *context, struct error *err)
     struct gateway *gateway = context;
     const struct config *config = gateway->config;
 
-    if (privileges_drop(&gateway->privileges, err) < 0 ||
-        auth_new(env_system(), config->gateway.users, &gateway->auth, err) < 0 ||
+    if (privileges_drop(&gateway->privileges, err) < 0 || make_auth(gateway, err) < 0 ||
         subscriptions_new(env_system(), config->socket_path, wake, gateway, &gateway->subscriptions,
                           err) < 0) {
         return -1;
@@ -155,7 +167,8 @@ static int open_audit(struct gateway *gateway, struct error *err)
 {
     const struct privileges *to = &gateway->privileges;
 
-    if (audit_open(env_system(), gateway->config->gateway.audit_log, &gateway->audit, err) < 0) {
+    if (audit_log_open(env_system(), gateway->config->gateway.audit_log, &gateway->audit, err) <
+        0) {
         return -1;
     }
     return to->is_change ? audit_give(gateway->audit, to->user, to->group, err) : 0;
@@ -211,7 +224,7 @@ bool gateway_unmake(struct gateway *gateway)
     subscriptions_free(gateway->subscriptions);
     wsman_replay_free(gateway->replay);
     auth_free(gateway->auth);
-    audit_close(gateway->audit);
+    audit_log_close(gateway->audit);
     config_free(gateway->config);
     return true;
 }

@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     xml_text_init(&answer.body, HTTP_ANSWER_MAX);
     check(client_open("/nonexistent/resilver.sock", &client, &err) == 0);
     check(contexts_new(env_system(), &cimxml.contexts, &err) == 0);
-    check(audit_open(env_system(), NULL, &cimxml.audit, &err) == 0);
+    check(audit_log_open(env_system(), NULL, &cimxml.audit, &err) == 0);
     const struct http_request request = {
         .path = "/cimom",
         .query = "",
@@ -82,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(cimxml_handle(&cimxml, &request, &answer) == HTTP_DONE);
     check_answer(&arena, &answer);
     xml_text_free(&answer.body);
-    audit_close(cimxml.audit);
+    audit_log_close(cimxml.audit);
     contexts_free(cimxml.contexts);
     client_close(client);
     arena_free(&arena);

@@ -35,7 +35,7 @@ static struct wsman the_wsman(void)
     struct error err;
 
     if (!wsman.replay) {
-        check(audit_open(env_system(), NULL, &wsman.audit, &err) == 0);
+        check(audit_log_open(env_system(), NULL, &wsman.audit, &err) == 0);
         check(subscriptions_new(env_system(), "/nonexistent/resilver.sock", changed, NULL,
                                 &wsman.subscriptions, &err) == 0);
         check(wsman_replay_new(env_system(), &wsman.replay, &err) == 0);

@@ -65,9 +65,10 @@ def local(element):
 class Gateway:
     """Listens for both protocols on free ports of loopback; `certificates` (a lib.Certs) adds TLS."""
 
-    def __init__(self, folder, host, certificates=None, users=None, more="", wsman_address=None):
+    def __init__(self, folder, host, certificates=None, users=None, more="", wsman_address=None,
+                 options=()):
         os.makedirs(folder, exist_ok=True)
-        self.folder, self.host = folder, host
+        self.folder, self.host, self.options = folder, host, options
         self.config = os.path.join(folder, "gateway.conf")
         self.users = os.path.join(folder, "gateway.users")
         self.audit = os.path.join(folder, "audit.log")
@@ -100,7 +101,9 @@ class Gateway:
 
     def start(self, before=()):
         """`before`: words of a program that starts it, as prlimit."""
-        self.process = lib.Process([*before, program(), "--config", self.config], is_server=True)
+        self.ended = None
+        self.process = lib.Process([*before, program(), "--config", self.config, *self.options],
+                                   is_server=True)
 
         def is_ready():
             if not self.process.is_alive():

@@ -88,7 +88,7 @@ struct rig *rig_new(void)
     rig_add_user(rig, "alice", USER_ADMINISTRATOR, "");
     rig_add_user(rig, "bob", USER_NOBODY, "");
     assert_int_equal(auth_new(env_system(), rig->users_path, &rig->auth, NULL), 0);
-    assert_int_equal(audit_open(env_system(), rig->audit_path, &rig->audit, NULL), 0);
+    assert_int_equal(audit_log_open(env_system(), rig->audit_path, &rig->audit, NULL), 0);
     assert_int_equal(sem_init(&rig->gate, 0, 0), 0);
     assert_int_equal(sem_init(&rig->is_parked, 0, 0), 0);
     rig->protocol = (struct http_protocol){.name = "test",
@@ -133,7 +133,7 @@ int rig_tear_down(void **state)
         http_free(rig->http);
     }
     auth_free(rig->auth);
-    audit_close(rig->audit);
+    audit_log_close(rig->audit);
     (void)unlink(rig->users_path);
     (void)unlink(rig->audit_path);
     (void)rmdir(rig->folder);

@@ -101,10 +101,10 @@ static void writes_one_object_a_line_whatever_it_says(void **state)
     struct audit *audit = NULL;
     struct stat info;
 
-    assert_int_equal(audit_open(env_system(), rig->path, &audit, NULL), 0);
+    assert_int_equal(audit_log_open(env_system(), rig->path, &audit, NULL), 0);
     assert_int_equal(audit_write(audit, &entry, NULL), 0);
     assert_int_equal(audit_write(audit, &(struct audit_entry){.protocol = "cimxml"}, NULL), 0);
-    audit_close(audit);
+    audit_log_close(audit);
     assert_int_equal(stat(rig->path, &info), 0);
     assert_int_equal(info.st_mode & 0777 & ~0640U, 0);
     assert_int_equal(count_lines(rig->path), 2);
@@ -126,17 +126,17 @@ static void appends_to_what_is_there_and_begins_anew_when_told(void **state)
     struct audit *audit = NULL;
 
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(audit_open(env_system(), rig->path, &audit, NULL), 0);
+        assert_int_equal(audit_log_open(env_system(), rig->path, &audit, NULL), 0);
         assert_int_equal(audit_write(audit, &entry, NULL), 0);
         if (i == 0) {
-            audit_close(audit);
+            audit_log_close(audit);
         }
     }
     assert_int_equal(rename(rig->path, rig->other), 0);
     assert_int_equal(audit_write(audit, &entry, NULL), 0); /* to the one that was renamed */
     assert_int_equal(audit_reopen(audit, NULL), 0);
     assert_int_equal(audit_write(audit, &entry, NULL), 0);
-    audit_close(audit);
+    audit_log_close(audit);
     assert_int_equal(count_lines(rig->other), 3);
     assert_int_equal(count_lines(rig->path), 1);
 }
@@ -146,12 +146,12 @@ static void goes_to_the_log_alone_without_a_path(void **state)
     struct audit *audit = NULL;
 
     (void)state;
-    assert_int_equal(audit_open(env_system(), NULL, &audit, NULL), 0);
+    assert_int_equal(audit_log_open(env_system(), NULL, &audit, NULL), 0);
     assert_int_equal(audit_write(audit, &entry, NULL), 0);
     assert_int_equal(audit_reopen(audit, NULL), 0);
-    audit_close(audit);
-    assert_int_equal(audit_open(env_system(), "", &audit, NULL), 0);
-    audit_close(audit);
+    audit_log_close(audit);
+    assert_int_equal(audit_log_open(env_system(), "", &audit, NULL), 0);
+    audit_log_close(audit);
 }
 
 static void says_when_a_line_cannot_be_written(void **state)
@@ -160,11 +160,11 @@ static void says_when_a_line_cannot_be_written(void **state)
     struct error err = {0};
 
     (void)state;
-    assert_int_equal(audit_open(env_system(), "/dev/full", &audit, NULL), 0);
+    assert_int_equal(audit_log_open(env_system(), "/dev/full", &audit, NULL), 0);
     assert_int_equal(audit_write(audit, &entry, &err), -1);
     assert_int_equal(err.kind, ERR_IO);
     assert_non_null(strstr(err.message, "/dev/full"));
-    audit_close(audit);
+    audit_log_close(audit);
 }
 
 static void begins_on_a_line_of_its_own_after_a_torn_one(void **state)
@@ -179,13 +179,13 @@ static void begins_on_a_line_of_its_own_after_a_torn_one(void **state)
         assert_true(fputs("{\"time\":", file) >= 0);
         assert_int_equal(fclose(file), 0);
         if (i == 0) {
-            assert_int_equal(audit_open(env_system(), rig->path, &audit, NULL), 0);
+            assert_int_equal(audit_log_open(env_system(), rig->path, &audit, NULL), 0);
         } else {
             assert_int_equal(audit_reopen(audit, NULL), 0);
         }
         assert_int_equal(audit_write(audit, &entry, NULL), 0);
     }
-    audit_close(audit);
+    audit_log_close(audit);
     assert_int_equal(count_lines(rig->path), 4);
     json_decref(line_of(rig->path, 1));
     json_decref(line_of(rig->path, 3));
@@ -198,7 +198,7 @@ static void leaves_no_empty_line_when_nothing_could_be_written(void **state)
     struct rlimit before;
     struct stat info;
 
-    assert_int_equal(audit_open(env_system(), rig->path, &audit, NULL), 0);
+    assert_int_equal(audit_log_open(env_system(), rig->path, &audit, NULL), 0);
     assert_int_equal(audit_write(audit, &entry, NULL), 0);
     assert_int_equal(stat(rig->path, &info), 0);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
@@ -209,7 +209,7 @@ static void leaves_no_empty_line_when_nothing_could_be_written(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     assert_int_equal(result, -1);
     assert_int_equal(audit_write(audit, &entry, NULL), 0);
-    audit_close(audit);
+    audit_log_close(audit);
     assert_int_equal(count_lines(rig->path), 2);
     json_decref(line_of(rig->path, 1));
 }
@@ -223,7 +223,7 @@ static void says_in_the_log_what_is_missing_in_the_file(void **state)
 
     (void)state;
     assert_true(file != NULL && kept >= 0);
-    assert_int_equal(audit_open(env_system(), "/dev/full", &audit, NULL), 0);
+    assert_int_equal(audit_log_open(env_system(), "/dev/full", &audit, NULL), 0);
     assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
     audit_note(audit, &entry);
     assert_true(dup2(kept, STDERR_FILENO) >= 0);
@@ -233,7 +233,7 @@ static void says_in_the_log_what_is_missing_in_the_file(void **state)
     (void)fclose(file);
     assert_non_null(strstr(text, "a line is missing in the audit log"));
     assert_non_null(strstr(text, "/dev/full"));
-    audit_close(audit);
+    audit_log_close(audit);
 }
 
 static void follows_no_link_and_makes_no_folder(void **state)
@@ -243,9 +243,9 @@ static void follows_no_link_and_makes_no_folder(void **state)
     struct error err = {0};
 
     assert_int_equal(symlink("/dev/null", rig->path), 0);
-    assert_int_equal(audit_open(env_system(), rig->path, &audit, &err), -1);
+    assert_int_equal(audit_log_open(env_system(), rig->path, &audit, &err), -1);
     assert_int_equal(err.kind, ERR_IO);
-    assert_int_equal(audit_open(env_system(), "/nowhere/audit", &audit, NULL), -1);
+    assert_int_equal(audit_log_open(env_system(), "/nowhere/audit", &audit, NULL), -1);
 }
 
 static void *write_many(void *context)
@@ -264,7 +264,7 @@ static void mixes_no_lines_of_several_threads(void **state)
     struct audit *audit = NULL;
     pthread_t threads[4];
 
-    assert_int_equal(audit_open(env_system(), rig->path, &audit, NULL), 0);
+    assert_int_equal(audit_log_open(env_system(), rig->path, &audit, NULL), 0);
     for (size_t i = 0; i < ARRAY_COUNT(threads); i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, write_many, audit), 0);
     }
@@ -273,7 +273,7 @@ static void mixes_no_lines_of_several_threads(void **state)
         assert_int_equal(pthread_join(threads[i], &failed), 0);
         assert_null(failed);
     }
-    audit_close(audit);
+    audit_log_close(audit);
     assert_int_equal(count_lines(rig->path), 200);
     for (unsigned i = 0; i < 200; i += 20) {
         json_decref(line_of(rig->path, i));

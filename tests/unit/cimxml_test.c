@@ -49,7 +49,7 @@ static int rig_start(void **state)
     arena_init(&rig->arena, CIM_LIST_BYTES);
     assert_int_equal(client_open(NO_SOCKET, &rig->client, &err), 0);
     assert_int_equal(contexts_new(env_system(), &rig->contexts, &err), 0);
-    assert_int_equal(audit_open(env_system(), NULL, &rig->audit, &err), 0);
+    assert_int_equal(audit_log_open(env_system(), NULL, &rig->audit, &err), 0);
     rig->cimxml = (struct cimxml){.contexts = rig->contexts, .audit = rig->audit};
     rig->caller = (struct cim_caller){.name = "alice", .role = CIM_ROLE_ADMINISTRATOR};
     xml_text_init(&rig->answer.body, HTTP_ANSWER_MAX);
@@ -62,7 +62,7 @@ static int rig_stop(void **state)
     struct rig *rig = *state;
 
     xml_text_free(&rig->answer.body);
-    audit_close(rig->audit);
+    audit_log_close(rig->audit);
     contexts_free(rig->contexts);
     client_close(rig->client);
     arena_free(&rig->arena);

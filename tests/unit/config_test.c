@@ -363,6 +363,7 @@ static void the_gateway_listens_at_loopback_unless_it_is_told(void **state)
     assert_string_equal(config->gateway.cimxml, "127.0.0.1:5988");
     assert_string_equal(config->gateway.wsman_tls, "");
     assert_string_equal(config->gateway.users, "/etc/resilver/gateway.users");
+    assert_string_equal(config->gateway.pam_service, "resilver-gateway");
     assert_false(config->gateway.may_plain_beyond_loopback);
     config_free(config);
     config = load_text("[gateway]\nwsman =\ncimxml = [::1]:1\nuser = resilver-gateway\n"
@@ -375,7 +376,9 @@ static void the_gateway_listens_at_loopback_unless_it_is_told(void **state)
     assert_string_equal(config->gateway.user, "resilver-gateway");
     assert_string_equal(config->gateway.audit_log, "/var/log/a");
     config_free(config);
-    config = load_text("[gateway]\nwsman = localhost:1\ncimxml = 127.9.9.9:1\n");
+    config = load_text("[gateway]\nwsman = localhost:1\ncimxml = 127.9.9.9:1\n"
+                       "pam-service = mgmt_2.x\n");
+    assert_string_equal(config->gateway.pam_service, "mgmt_2.x");
     config_free(config);
     config = load_text("[gateway]\nwsman = :1\nplain-beyond-loopback = yes\n");
     assert_true(config->gateway.may_plain_beyond_loopback);
@@ -398,6 +401,10 @@ static void passwords_do_not_leave_the_host_in_clear_text_by_chance(void **state
     REFUSE_TEXT("[gateway]\ncimxml-tls = :1\nkey = /k\n", "needs certificate");
     refuse_value("gateway", "plain-beyond-loopback", "true", "neither yes nor no");
     refuse_value("gateway", "user", "@group", "a user's name");
+    refuse_value("gateway", "pam-service", "", "names no service of PAM");
+    refuse_value("gateway", "pam-service", "../login", "names no service of PAM");
+    refuse_value("gateway", "pam-service", "a/b", "names no service of PAM");
+    refuse_value("gateway", "pam-service", "Login", "lower-case");
     refuse_value("gateway", "certificate", "cert.pem", "absolute path");
     refuse_value("gateway", "users", "", "absolute path");
     refuse_value("gateway", "wsman", "5985", "is not HOST:PORT");

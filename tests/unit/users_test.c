@@ -91,10 +91,14 @@ static void reads_roles_machines_and_fingerprints(void **state)
              "alice:$y$hash:administrator\n"
              "bob:*:none:db%3A1=operator,web%20=viewer\n"
              "carol:*:viewer:" FINGERPRINT "\n"
+             "erin:pam:operator\n"
              "dave:*:none:vm=none:0F"
              "112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff\n");
     struct users *users = load(rig);
-    assert_int_equal(users->count, 4);
+    assert_int_equal(users->count, 5);
+    assert_true(users_asks_pam(users_find(users, "erin")));
+    assert_false(users_asks_pam(users_find(users, "bob")));
+    assert_false(users_verify(users_find(users, "erin"), "pam"));
     assert_int_equal(users_find(users, "alice")->role, USER_ADMINISTRATOR);
     assert_string_equal(users_find(users, "alice")->hash, "$y$hash");
     const struct user *bob = users_find(users, "bob");
@@ -122,6 +126,8 @@ static void refuses_a_file_with_a_wrong_line(void **state)
         "alice:plain:viewer\n",
         "alice::viewer\n",
         "alice:!:viewer\n",
+        "alice:PAM:viewer\n",
+        "alice:pam2:viewer\n",
         " alice:*:viewer\n",
         "al\tice:*:viewer\n",
         "alice:*:viewer:\n",

@@ -143,7 +143,7 @@ static inline void stage_start(struct stage *stage)
     assert_int_equal(client_open(stage->rig.path, &stage->client, &err), 0);
     assert_int_equal(contexts_new(&stage->env, &stage->wsman.contexts, &err), 0);
     assert_int_equal(wsman_replay_new(&stage->env, &stage->wsman.replay, &err), 0);
-    assert_int_equal(audit_open(&stage->env, stage->audit_path, &stage->wsman.audit, &err), 0);
+    assert_int_equal(audit_log_open(&stage->env, stage->audit_path, &stage->wsman.audit, &err), 0);
     assert_int_equal(subscriptions_new(env_system(), stage->rig.path, stage_changed, stage,
                                        &stage->wsman.subscriptions, &err),
                      0);
@@ -155,7 +155,7 @@ static inline void stage_stop(struct stage *stage)
     contexts_free(stage->wsman.contexts);
     subscriptions_free(stage->wsman.subscriptions);
     wsman_replay_free(stage->wsman.replay);
-    audit_close(stage->wsman.audit);
+    audit_log_close(stage->wsman.audit);
     client_close(stage->client);
     arena_free(&stage->arena);
     (void)unlink(stage->audit_path);

@@ -494,9 +494,6 @@ static enum auth_result check_password(struct auth *auth, const struct auth_offe
     struct attempt attempt = {.credentials = &credentials, .remote = offer->remote};
     struct error err = {0};
 
-    if (!offer->may_basic) {
-        return refuse(why, "passwords are not taken in clear text from other hosts");
-    }
     /* Clients that can do more try another scheme first: that is no wrong password. */
     if (!credentials_are_basic(offer->authorization)) {
         return refuse(why, "the scheme is not Basic");

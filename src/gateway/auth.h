@@ -39,7 +39,6 @@ enum auth_result {
 struct auth_offer {
     const char *authorization; /* the header; NULL: none. Given twice is AUTH_REFUSED (is_twice) */
     bool is_twice;
-    bool may_basic;          /* TLS, or a loopback listener */
     const char *fingerprint; /* of the certificate that the client proved to have; NULL: none */
     const char *remote;      /* address without the port */
 };

@@ -228,7 +228,6 @@ struct listener {
     int fd; /* owned; -1 when it is closed */
     uint16_t port;
     bool is_tls;
-    bool may_basic;
 };
 
 struct http {

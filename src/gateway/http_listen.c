@@ -205,8 +205,6 @@ int http_listen(struct listener *listener, const struct http_listener *from, boo
 {
     listener->protocol = from->protocol;
     listener->is_tls = from->is_tls;
-    /* A plain one beyond loopback is there only because somebody said that it may. */
-    listener->may_basic = true;
     return open_socket(listener, from, may_plain, err);
 }
 

@@ -201,7 +201,6 @@ static bool authenticate(struct exchange *exchange)
     const struct auth_offer offer = {
         .authorization = exchange->authorization,
         .is_twice = exchange->authorization_count > 1,
-        .may_basic = exchange->listener->may_basic,
         .fingerprint = fingerprint[0] != '\0' ? fingerprint : NULL,
         .remote = exchange->connection->remote_host,
     };

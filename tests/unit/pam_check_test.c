@@ -310,10 +310,9 @@ struct login {
 static enum auth_result try_header(struct login *login, const char *header)
 {
     login->caller = (struct cim_caller){.role = CIM_ROLE_NOBODY};
-    return auth_check(
-        login->auth,
-        &(struct auth_offer){.authorization = header, .may_basic = true, .remote = "192.0.2.1"},
-        &login->caller, login->why);
+    return auth_check(login->auth,
+                      &(struct auth_offer){.authorization = header, .remote = "192.0.2.1"},
+                      &login->caller, login->why);
 }
 
 #define ALICE "Basic YWxpY2U6czNjcmV0IHdvcmQ=" /* alice:s3cret word */

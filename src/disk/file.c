@@ -37,6 +37,7 @@
 #include "disk/identity.h"
 #include "disk/medium.h"
 #include "disk/page_cache.h"
+#include "disk/request_list.h"
 #include "disk/ring.h"
 
 #define REQUEST_BYTES_MAX (1 * MIB)
@@ -55,11 +56,6 @@ enum method {
     METHOD_WRITE
 };
 
-struct list {
-    struct disk_request *first; /* borrowed from the caller until it is reaped */
-    struct disk_request *last;
-};
-
 struct file_disk {
     struct disk disk; /* first: a struct disk * is one to this */
     struct medium medium;
@@ -69,10 +65,10 @@ struct file_disk {
     bool is_direct;          /* O_DIRECT works here, as far as is known */
     bool is_failed;          /* a flush failed (invariant 4) */
     enum method zero_method; /* the first that is not known to be refused here */
-    struct list queued;
-    struct list device;
-    struct list ready;
-    struct list done;
+    struct request_list queued;
+    struct request_list device;
+    struct request_list ready;
+    struct request_list done;
 };
 
 /* What is written where zeros must be written; nobody ever writes into it. */
@@ -83,50 +79,10 @@ static struct file_disk *file_disk(struct disk *disk)
     return (struct file_disk *)disk;
 }
 
-static void list_append(struct list *list, struct disk_request *request)
-{
-    request->next = NULL;
-    if (list->first == NULL) {
-        list->first = request;
-    } else {
-        list->last->next = request;
-    }
-    list->last = request;
-}
-
-static struct disk_request *list_pop(struct list *list)
-{
-    struct disk_request *request = list->first;
-
-    if (request != NULL) {
-        list->first = request->next;
-        request->next = NULL;
-    }
-    return request;
-}
-
 static void complete(struct file_disk *d, struct disk_request *request, int errnum)
 {
     request->errnum = errnum;
-    list_append(&d->done, request);
-}
-
-/* How many bytes a request is about. */
-static uint64_t total_bytes(const struct disk_request *request)
-{
-    switch (request->op) {
-    case DISK_READ:
-    case DISK_READ_MEDIUM:
-    case DISK_WRITE:
-        return request->data.len_bytes;
-    case DISK_ZERO:
-    case DISK_EXTENTS:
-        return request->len_bytes;
-    case DISK_FLUSH:
-    case DISK_INVALID:
-        break;
-    }
-    return 0;
+    request_list_append(&d->done, request);
 }
 
 /* --- steps --- */
@@ -276,7 +232,7 @@ static bool gives_way(struct file_disk *d, const struct disk_request *request, i
 static void advance(struct file_disk *d, struct disk_request *request, int result)
 {
     if (result == -EINTR || (result < 0 && gives_way(d, request, -result))) {
-        list_append(&d->device, request);
+        request_list_append(&d->device, request);
         return;
     }
     if (result < 0) {
@@ -304,9 +260,9 @@ static void advance(struct file_disk *d, struct disk_request *request, int resul
         assert(request->driver_result == METHOD_DIRECT); /* invariant 2 */
         break;
     }
-    assert(request->driver_value <= total_bytes(request));
-    if (request->driver_value < total_bytes(request)) {
-        list_append(&d->device, request);
+    assert(request->driver_value <= request_bytes(request));
+    if (request->driver_value < request_bytes(request)) {
+        request_list_append(&d->device, request);
         return;
     }
     complete(d, request, 0);
@@ -318,14 +274,14 @@ static void start_device(struct file_disk *d)
 {
     while (d->device.first != NULL) {
         if (d->is_failed) {
-            complete(d, list_pop(&d->device), EIO);
+            complete(d, request_list_take(&d->device), EIO);
             continue;
         }
         struct ring_step step = next_step(d, d->device.first);
         if (!ring_start(&d->ring, &step)) {
             return; /* full: goes on when something was collected */
         }
-        (void)list_pop(&d->device); /* it is the ring's now */
+        (void)request_list_take(&d->device); /* it is the ring's now */
     }
 }
 
@@ -333,7 +289,7 @@ static void start_device(struct file_disk *d)
 static void start_queued(struct file_disk *d)
 {
     while (d->queued.first != NULL) {
-        struct disk_request *request = list_pop(&d->queued);
+        struct disk_request *request = request_list_take(&d->queued);
         bool is_ready =
             request->op == DISK_EXTENTS ||
             (request->op == DISK_READ &&
@@ -341,7 +297,7 @@ static void start_queued(struct file_disk *d)
         if (d->is_failed) {
             complete(d, request, EIO);
         } else {
-            list_append(is_ready ? &d->ready : &d->device, request);
+            request_list_append(is_ready ? &d->ready : &d->device, request);
         }
     }
     start_device(d);
@@ -350,7 +306,7 @@ static void start_queued(struct file_disk *d)
 /* Answer the oldest ready request; true if that completed it. */
 static bool answer(struct file_disk *d)
 {
-    struct disk_request *request = list_pop(&d->ready);
+    struct disk_request *request = request_list_take(&d->ready);
 
     if (d->is_failed) {
         complete(d, request, EIO);
@@ -366,9 +322,9 @@ static bool answer(struct file_disk *d)
         return true;
     }
     /* The others were believed to be there because this one was: look again. */
-    list_append(&d->device, request);
+    request_list_append(&d->device, request);
     while (d->ready.first != NULL) {
-        list_append(&d->queued, list_pop(&d->ready));
+        request_list_append(&d->queued, request_list_take(&d->ready));
     }
     start_queued(d);
     return false;
@@ -380,7 +336,7 @@ static bool answer(struct file_disk *d)
 static int check(const struct file_disk *d, const struct disk_request *request)
 {
     uint64_t offset = request->offset_bytes;
-    uint64_t bytes = total_bytes(request);
+    uint64_t bytes = request_bytes(request);
     bool is_write = request->op == DISK_WRITE || request->op == DISK_ZERO;
     bool has_data =
         request->op == DISK_READ || request->op == DISK_READ_MEDIUM || request->op == DISK_WRITE;
@@ -417,7 +373,7 @@ static void file_submit(struct disk *disk, struct disk_request *request)
         complete(d, request, errnum);
         return;
     }
-    list_append(&d->queued, request);
+    request_list_append(&d->queued, request);
 }
 
 static struct disk_request *file_reap(struct disk *disk)
@@ -440,7 +396,7 @@ static struct disk_request *file_reap(struct disk *disk)
         }
     }
     (void)ring_kick(&d->ring); /* if it takes no more now, the next call tries again */
-    return list_pop(&d->done);
+    return request_list_take(&d->done);
 }
 
 static void file_poll_on(struct disk *disk, int *fd, short *events)

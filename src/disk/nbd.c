@@ -33,6 +33,7 @@
 
 #include "base/env.h"
 #include "disk/nbd_server.h"
+#include "disk/request_list.h"
 
 enum nbd_step {
     STEP_PLAIN = 0, /* the command does the whole of its part */
@@ -53,11 +54,6 @@ struct nbd_command {
     bool is_completed;
     int errnum;     /* of the completion */
     uint8_t *block; /* owned; tail steps: the server's smallest block; NULL when that is one byte */
-};
-
-struct request_list {
-    struct disk_request *first; /* borrowed, linked by next */
-    struct disk_request *last;
 };
 
 struct nbd_disk {
@@ -94,45 +90,10 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 
 /* --- requests -------------------------------------------------------------------------------- */
 
-static void list_append(struct request_list *list, struct disk_request *request)
-{
-    request->next = NULL;
-    if (list->first == NULL) {
-        list->first = request;
-    } else {
-        list->last->next = request;
-    }
-    list->last = request;
-}
-
-static struct disk_request *list_take(struct request_list *list)
-{
-    struct disk_request *request = list->first;
-
-    if (request != NULL) {
-        list->first = request->next;
-        request->next = NULL;
-    }
-    return request;
-}
-
 /* How much of a request there is to cut into commands; a flush counts as one byte. */
 static uint64_t request_len(const struct disk_request *request)
 {
-    switch (request->op) {
-    case DISK_READ:
-    case DISK_READ_MEDIUM:
-    case DISK_WRITE:
-        return request->data.len_bytes;
-    case DISK_ZERO:
-    case DISK_EXTENTS:
-        return request->len_bytes;
-    case DISK_FLUSH:
-        return 1;
-    case DISK_INVALID:
-        break;
-    }
-    return 0;
+    return request->op == DISK_FLUSH ? 1 : request_bytes(request);
 }
 
 static bool is_read(const struct disk_request *request)
@@ -169,7 +130,7 @@ static void request_settle(struct nbd_disk *d, struct disk_request *request)
     assert(request->driver_result >= 0);
     if (request != d->queue.first && request->driver_result == 0) {
         assert(request->errnum != 0 || request->driver_value == request_len(request));
-        list_append(&d->done, request);
+        request_list_append(&d->done, request);
     }
 }
 
@@ -187,7 +148,7 @@ static void disk_fail(struct nbd_disk *d, int errnum)
     if (d->failed == 0) {
         d->failed = errnum;
     }
-    for (struct disk_request *request; (request = list_take(&d->queue)) != NULL;) {
+    for (struct disk_request *request; (request = request_list_take(&d->queue)) != NULL;) {
         request_note_error(request, d->failed);
         request_settle(d, request);
     }
@@ -433,7 +394,7 @@ static void queue_pump(struct nbd_disk *d)
     while (d->failed == 0 && d->queue.first != NULL) {
         struct disk_request *request = d->queue.first;
         if (request->errnum != 0 || request->driver_value == request_len(request)) {
-            (void)list_take(&d->queue);
+            (void)request_list_take(&d->queue);
             request_settle(d, request);
             continue;
         }
@@ -549,10 +510,10 @@ static void nbd_disk_submit(struct disk *disk, struct disk_request *request)
         if (request->errnum == 0 && request->op == DISK_EXTENTS) {
             extents_all_unknown(request);
         }
-        list_append(&d->done, request);
+        request_list_append(&d->done, request);
         return;
     }
-    list_append(&d->queue, request);
+    request_list_append(&d->queue, request);
     queue_pump(d);
 }
 
@@ -576,7 +537,7 @@ static struct disk_request *nbd_disk_reap(struct disk *disk)
     /* Room that the finished commands have left is used at once: the server must not wait for us.
      */
     queue_pump(d);
-    return list_take(&d->done);
+    return request_list_take(&d->done);
 }
 
 static void nbd_disk_poll_on(struct disk *disk, int *fd, short *events)

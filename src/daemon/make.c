@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/stop_signals.h"
 #include "daemon/callers.h"
 #include "daemon/daemon.h"
 #include "disk/format.h"
@@ -178,33 +179,13 @@ static int make_control(struct daemon_parts *parts, int fd, struct error *err)
     return give_to_group(parts->config->socket_path, parts->config->group, err);
 }
 
-/* Before any thread is made, so that none of them is interrupted. */
-static int take_signals(struct daemon_parts *parts, struct error *err)
-{
-    sigset_t signals;
-
-    (void)sigemptyset(&signals); /* neither can fail: they are signals */
-    (void)sigaddset(&signals, SIGTERM);
-    (void)sigaddset(&signals, SIGINT);
-    (void)sigaddset(&signals, SIGHUP);
-    (void)signal(SIGPIPE, SIG_IGN);
-    int refused = pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    if (refused != 0) {
-        return fail(err, ERR_INTERNAL, refused, "cannot block signals");
-    }
-    parts->stop_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (parts->stop_fd < 0) {
-        return fail(err, ERR_LIMIT, errno, "cannot make a signalfd");
-    }
-    return 0;
-}
-
 int daemon_make(const char *config_path, bool is_config_optional, int control_fd,
                 struct daemon_parts *parts, struct error *err)
 {
     parts->config_path = config_path;
     parts->is_config_optional = is_config_optional;
-    if (take_signals(parts, err) < 0 ||
+    parts->stop_fd = stop_signals_take(SFD_NONBLOCK, err);
+    if (parts->stop_fd < 0 ||
         config_load(config_path, is_config_optional, &parts->config, err) < 0 ||
         make_state(parts, err) < 0 || make_inventory(parts, err) < 0 ||
         mailbox_new(&parts->mailbox, err) < 0 || make_peers(parts, err) < 0 ||

@@ -3,7 +3,6 @@
  * main.c - resilver-gateway: the management interface.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
@@ -11,11 +10,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/stop_signals.h"
+#include "config/server_options.h"
 #include "gateway/gateway.h"
 #include "gateway/pam_child.h"
-
-#define EXIT_FAILED 1
-#define EXIT_USAGE 2
 
 static const char usage[] =
     "usage: resilver-gateway [--config=FILE] [--pam-folder=FOLDER] [--verbose]\n"
@@ -32,80 +30,6 @@ static const char usage[] =
     "It stays in the foreground and stops on SIGTERM. On SIGHUP it begins a new audit log and "
     "reads\n"
     "its certificate again. 'resilver gateway user' says who may use it.\n";
-
-struct settings {
-    const char *config_path; /* NULL: not given */
-    const char *pam_folder;  /* NULL: not given */
-    const char *ask_pam;     /* a service: what is to be done instead of all else; or NULL */
-    int exit_status;         /* to end with at once; -1: go on */
-};
-
-static struct settings read_options(int argc, char **argv)
-{
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {PAM_CHILD_OPTION_FOLDER, required_argument, NULL, 'f'},
-        {PAM_CHILD_OPTION_ASK, required_argument, NULL, 'a'}, /* by pam_check.c alone */
-        {"verbose", no_argument, NULL, 'v'},
-        {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    struct settings settings = {.exit_status = -1};
-    int option = 0;
-
-    while (settings.exit_status < 0 &&
-           (option = getopt_long(argc, argv, "vh", options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            settings.config_path = optarg;
-            break;
-        case 'f':
-            settings.pam_folder = optarg;
-            break;
-        case 'a':
-            settings.ask_pam = optarg;
-            break;
-        case 'v':
-            log_set_level(LOG_LEVEL_DEBUG);
-            break;
-        case 'V':
-            (void)printf("resilver-gateway %s\n", RESILVER_VERSION);
-            settings.exit_status = 0;
-            break;
-        case 'h':
-            (void)fputs(usage, stdout);
-            settings.exit_status = 0;
-            break;
-        default: /* getopt has said why */
-            (void)fputs("resilver-gateway: 'resilver-gateway --help' shows the options\n", stderr);
-            settings.exit_status = EXIT_USAGE;
-        }
-    }
-    if (settings.exit_status < 0 && optind < argc) {
-        (void)fprintf(stderr, "resilver-gateway: it takes options only, not '%s'\n", argv[optind]);
-        settings.exit_status = EXIT_USAGE;
-    }
-    return settings;
-}
-
-/* Before any thread is made, so that none of them is interrupted. Returns the descriptor. */
-static int take_signals(struct error *err)
-{
-    sigset_t signals;
-
-    (void)sigemptyset(&signals); /* none can fail: they are signals */
-    (void)sigaddset(&signals, SIGTERM);
-    (void)sigaddset(&signals, SIGINT);
-    (void)sigaddset(&signals, SIGHUP);
-    (void)signal(SIGPIPE, SIG_IGN);
-    int refused = pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    if (refused != 0) {
-        return fail(err, ERR_INTERNAL, refused, "cannot block signals");
-    }
-    int fd = signalfd(-1, &signals, SFD_CLOEXEC);
-    return fd >= 0 ? fd : fail(err, ERR_LIMIT, errno, "cannot make a signalfd");
-}
 
 /* Everything else is done by threads. */
 static int wait_for_the_end(struct gateway *gateway, int signals_fd, struct error *err)
@@ -130,13 +54,12 @@ static int wait_for_the_end(struct gateway *gateway, int signals_fd, struct erro
     }
 }
 
-static int run(const struct settings *settings, struct gateway *gateway, struct error *err)
+static int run(const struct server_options *options, struct gateway *gateway, struct error *err)
 {
-    bool is_given = settings->config_path != NULL;
-    int signals_fd = take_signals(err);
+    int signals_fd = stop_signals_take(0, err);
 
-    if (signals_fd < 0 || gateway_make(is_given ? settings->config_path : CONFIG_PATH_DEFAULT,
-                                       !is_given, gateway, err) < 0) {
+    if (signals_fd < 0 ||
+        gateway_make(options->config_path, !options->is_config_given, gateway, err) < 0) {
         return -1;
     }
     (void)sd_notify(0, "READY=1"); /* without systemd there is nobody to tell */
@@ -156,17 +79,23 @@ static int run(const struct settings *settings, struct gateway *gateway, struct 
 int main(int argc, char **argv)
 {
     static struct gateway gateway;
-    struct settings settings = read_options(argc, argv);
+    const char *ask_pam = NULL; /* a service: what is to be done instead of all else */
+    const struct server_option more[] = {
+        {PAM_CHILD_OPTION_FOLDER, &gateway.pam_folder},
+        {PAM_CHILD_OPTION_ASK, &ask_pam}, /* by pam_check.c alone */
+        {NULL, NULL},
+    };
+    struct server_options options = {.program = "resilver-gateway", .usage = usage, .more = more};
     struct error err = {0};
+    int result = server_options_read(argc, argv, &options);
 
-    if (settings.exit_status >= 0) {
-        return settings.exit_status;
+    if (result >= 0) {
+        return result;
     }
-    if (settings.ask_pam != NULL) {
-        _exit((int)pam_child_run(settings.ask_pam, settings.pam_folder));
+    if (ask_pam != NULL) {
+        _exit((int)pam_child_run(ask_pam, gateway.pam_folder));
     }
-    gateway.pam_folder = settings.pam_folder;
-    int result = run(&settings, &gateway, &err);
+    result = run(&options, &gateway, &err);
     if (result < 0) {
         log_event(LOG_LEVEL_ERROR, {"event", "failed"}, {"kind", error_kind_name(err.kind)},
                   {"error", err.message});

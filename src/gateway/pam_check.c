@@ -14,13 +14,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/spawn.h"
 #include "base/writer.h"
 #include "gateway/pam_child.h"
 
@@ -94,51 +93,7 @@ static int put_question(int fd, const struct pam_question *question, struct erro
 
 /* --- the process ----------------------------------------------------------------------------- */
 
-/* Where standard input or output is closed in this process a pipe's end may have its number; taking
- * the input first is right then, for the lowest free number went to its end of the first pipe. */
-static int plan_descriptors(posix_spawn_file_actions_t *actions, int input_fd, int output_fd)
-{
-    int refused = posix_spawn_file_actions_adddup2(actions, input_fd, STDIN_FILENO);
-
-    if (refused == 0) {
-        refused = posix_spawn_file_actions_adddup2(actions, output_fd, STDOUT_FILENO);
-    }
-    if (refused == 0) {
-        refused =
-            posix_spawn_file_actions_addopen(actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    }
-    if (refused == 0) {
-        refused = posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
-    }
-    return refused;
-}
-
-/* Its own group, so that what it starts ends with it; and none of our signals' settings. */
-static int plan_attributes(posix_spawnattr_t *attributes)
-{
-    sigset_t none;
-    sigset_t defaults;
-
-    (void)sigemptyset(&none); /* these fail for bad numbers only */
-    (void)sigemptyset(&defaults);
-    (void)sigaddset(&defaults, SIGPIPE);
-    int refused = posix_spawnattr_setsigmask(attributes, &none);
-    if (refused == 0) {
-        refused = posix_spawnattr_setsigdefault(attributes, &defaults);
-    }
-    if (refused == 0) {
-        refused = posix_spawnattr_setpgroup(attributes, 0);
-    }
-    if (refused == 0) {
-        refused = posix_spawnattr_setflags(
-            attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-    }
-    return refused;
-}
-
-/* Our own environment may steer libraries that modules use. Returns 0 or an errno. */
-static int spawn_planned(const struct pam_check *check, const posix_spawn_file_actions_t *actions,
-                         const posix_spawnattr_t *attributes, pid_t *out_pid)
+static int spawn(const struct pam_check *check, int input_fd, int output_fd, struct child *out)
 {
     static char name[] = "resilver-gateway";
     static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
@@ -146,59 +101,24 @@ static int spawn_planned(const struct pam_check *check, const posix_spawn_file_a
     char service[PAM_SERVICE_MAX + 16];
     char folder[PATH_TEXT_MAX + 16];
     char *words[] = {name, service, check->folder[0] == '\0' ? NULL : folder, NULL};
-    char *environment[] = {path, locale, NULL};
+    char *environment[] = {path, locale, NULL}; /* ours may steer libraries that modules use */
+    const struct spawn plan = {
+        .file = "/proc/self/exe", /* the program that runs, and not what has its path by now */
+        .words = words,
+        .environment = environment,
+        .input_fd = input_fd,
+        .output_fd = output_fd,
+        .is_mute = true,
+        .has_own_group = true,
+    };
 
     (void)snprintf(service, sizeof service, "--" PAM_CHILD_OPTION_ASK "=%s", check->service);
     (void)snprintf(folder, sizeof folder, "--" PAM_CHILD_OPTION_FOLDER "=%s", check->folder);
-    /* The program that runs, and not what has its path by now. */
-    return posix_spawn(out_pid, "/proc/self/exe", actions, attributes, words, environment);
-}
-
-static int spawn(const struct pam_check *check, int input_fd, int output_fd, pid_t *out_pid)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-
-    int refused = posix_spawn_file_actions_init(&actions);
-    if (refused != 0) {
-        return refused;
-    }
-    refused = posix_spawnattr_init(&attributes);
-    if (refused == 0) {
-        refused = plan_descriptors(&actions, input_fd, output_fd);
-        if (refused == 0) {
-            refused = plan_attributes(&attributes);
-        }
-        if (refused == 0) {
-            refused = spawn_planned(check, &actions, &attributes, out_pid);
-        }
-        (void)posix_spawnattr_destroy(&attributes); /* cannot fail in glibc */
-    }
-    (void)posix_spawn_file_actions_destroy(&actions);
-    return refused;
-}
-
-struct child {
-    pid_t pid;
-    int pid_fd;    /* owned */
-    int answer_fd; /* owned */
-};
-
-/* A child is ours until it is waited for, so its number cannot have come to mean another. */
-static int watch(struct child *child, struct error *err)
-{
-    child->pid_fd = pidfd_open(child->pid, 0);
-    if (child->pid_fd < 0) {
-        int errnum = errno;
-        (void)kill(-child->pid, SIGKILL);
-        (void)waitpid(child->pid, NULL, 0);
-        return fail(err, ERR_LIMIT, errnum, "cannot watch the process that asks PAM");
-    }
-    return 0;
+    return spawn_child(&plan, out);
 }
 
 static int start(const struct pam_check *check, const struct pam_question *question,
-                 struct child *child, struct error *err)
+                 struct child *child, int *answer_fd, struct error *err)
 {
     int question_fds[2];
     int answer_fds[2];
@@ -208,9 +128,9 @@ static int start(const struct pam_check *check, const struct pam_question *quest
     }
     int result = put_question(question_fds[WRITE_END], question, err);
     if (result == 0) {
-        int refused = spawn(check, question_fds[READ_END], answer_fds[WRITE_END], &child->pid);
-        result = refused == 0 ? watch(child, err)
-                              : fail(err, ERR_LIMIT, refused, "cannot start a process to ask PAM");
+        int refused = spawn(check, question_fds[READ_END], answer_fds[WRITE_END], child);
+        result =
+            refused == 0 ? 0 : fail(err, ERR_LIMIT, refused, "cannot start a process to ask PAM");
     }
     close_two(question_fds); /* what it has not read, nobody does */
     close_fd(&answer_fds[WRITE_END]);
@@ -218,7 +138,7 @@ static int start(const struct pam_check *check, const struct pam_question *quest
         close_fd(&answer_fds[READ_END]);
         return -1;
     }
-    child->answer_fd = answer_fds[READ_END];
+    *answer_fd = answer_fds[READ_END];
     return 0;
 }
 
@@ -263,13 +183,13 @@ static int reap(const struct child *child)
 
 /* Ended or killed: what it said is in the pipe. Something that it started may have the other end
  * still, and is not waited for. */
-static void take_answer(const struct child *child, char out[PAM_ANSWER_MAX])
+static void take_answer(int answer_fd, char out[PAM_ANSWER_MAX])
 {
-    struct pollfd readable = {.fd = child->answer_fd, .events = POLLIN};
+    struct pollfd readable = {.fd = answer_fd, .events = POLLIN};
     ssize_t got = 0;
 
     if (poll(&readable, 1, 0) > 0) {
-        got = read(child->answer_fd, out, PAM_ANSWER_MAX - 1);
+        got = read(answer_fd, out, PAM_ANSWER_MAX - 1);
     }
     out[got > 0 ? got : 0] = '\0';
 }
@@ -316,26 +236,27 @@ enum pam_check_result pam_check_ask(const struct pam_check *check,
                                     const struct pam_question *question,
                                     char why[ERROR_MESSAGE_MAX])
 {
-    struct child child = {.pid_fd = -1, .answer_fd = -1};
+    struct child child = {.pid_fd = -1};
+    int answer_fd = -1;
     char answer[PAM_ANSWER_MAX];
     struct error err = {0};
 
     if (check->service[0] == '\0') {
         return broken(check, "no service is named", why);
     }
-    if (start(check, question, &child, &err) < 0) {
+    if (start(check, question, &child, &answer_fd, &err) < 0) {
         return broken(check, err.message, why);
     }
     assert(child.pid > 0);
     enum pam_check_result result = PAM_CHECK_WRONG;
     if (wait_for_end(check, &child, check->deadline_ms)) {
         int status = reap(&child);
-        take_answer(&child, answer);
+        take_answer(answer_fd, answer);
         result = judge(check, status, answer, why);
     } else {
         result = end_late(check, &child, why);
     }
     close_fd(&child.pid_fd);
-    close_fd(&child.answer_fd);
+    close_fd(&answer_fd);
     return result;
 }

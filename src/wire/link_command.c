@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,8 @@
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/spawn.h"
 
 /*
  * How long the end of its output waits for the end of the command itself, to learn its exit status.
@@ -251,77 +252,15 @@ static int make_pipes(int to_command[2], int from_command[2], const char *peer, 
     return 0;
 }
 
-/*
- * What the child does before it becomes the command. Where standard input or output is closed in
- * this process a pipe's end may have its number; taking the input first is right in every such
- * case, for the lowest free number went to the child's end of the first pipe.
- */
-static int plan_streams(posix_spawn_file_actions_t *actions, int input_fd, int output_fd)
-{
-    int refused = posix_spawn_file_actions_adddup2(actions, input_fd, STDIN_FILENO);
-
-    if (refused == 0) {
-        refused = posix_spawn_file_actions_adddup2(actions, output_fd, STDOUT_FILENO);
-    }
-    if (refused == 0) {
-        refused = posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
-    }
-    return refused;
-}
-
-/* The program blocks the signals that it reads from a descriptor; the command must be born without
- * that. */
-static int plan_signals(posix_spawnattr_t *attributes)
-{
-    sigset_t none;
-    sigset_t defaults;
-
-    (void)sigemptyset(&none); /* these fail for bad numbers only */
-    (void)sigemptyset(&defaults);
-    (void)sigaddset(&defaults, SIGPIPE);
-    int refused = posix_spawnattr_setsigmask(attributes, &none);
-    if (refused == 0) {
-        refused = posix_spawnattr_setsigdefault(attributes, &defaults);
-    }
-    if (refused == 0) {
-        refused =
-            posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    }
-    return refused;
-}
-
-/* Returns 0 or an errno. */
-static int spawn(char *const argv[], int input_fd, int output_fd, pid_t *out_pid)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-
-    int refused = posix_spawn_file_actions_init(&actions);
-    if (refused != 0) {
-        return refused;
-    }
-    refused = posix_spawnattr_init(&attributes);
-    if (refused == 0) {
-        refused = plan_streams(&actions, input_fd, output_fd);
-        if (refused == 0) {
-            refused = plan_signals(&attributes);
-        }
-        if (refused == 0) {
-            refused = posix_spawnp(out_pid, argv[0], &actions, &attributes, argv, environ);
-        }
-        (void)posix_spawnattr_destroy(&attributes); /* cannot fail in glibc */
-    }
-    (void)posix_spawn_file_actions_destroy(&actions);
-    return refused;
-}
-
-/* Fills process_fd. A child is ours until it is waited for, so its number cannot have come to mean
- * another process. */
+/* Fills process_fd. */
 static int start(struct link_command *c, char *const argv[], int input_fd, int output_fd,
                  struct error *err)
 {
-    pid_t pid = 0;
-    int refused = spawn(argv, input_fd, output_fd, &pid);
+    struct child child = {.pid_fd = -1};
+    int refused = spawn_child(
+        &(struct spawn){
+            .file = argv[0], .words = argv, .input_fd = input_fd, .output_fd = output_fd},
+        &child);
 
     if (refused == ENOENT) {
         return fail(err, ERR_PEER, 0,
@@ -331,13 +270,7 @@ static int start(struct link_command *c, char *const argv[], int input_fd, int o
     if (refused != 0) {
         return fail(err, ERR_PEER, refused, "cannot start %s", argv[0]);
     }
-    c->process_fd = pidfd_open(pid, 0);
-    if (c->process_fd < 0) {
-        int errnum = errno;
-        (void)kill(pid, SIGKILL);
-        (void)waitpid(pid, NULL, 0);
-        return fail(err, ERR_LIMIT, errnum, "cannot watch %s", argv[0]);
-    }
+    c->process_fd = child.pid_fd;
     return 0;
 }
 

@@ -140,9 +140,9 @@ class Systemd(lib.Case):
     def set_up_gateway(self):
         self.node.write("/etc/resilver/resilver.conf",
                         "\n[control]\nadministrators = resilver-gateway\n", "a")
-        self.node.write("/root/password", PASSWORD)
+        self.node.write("/etc/resilver/password", PASSWORD)
         self.node.shell("resilver gateway user add alice --role=operator --password-stdin "
-                        "< /root/password")
+                        "< /etc/resilver/password")
         self.node.shell("systemctl restart resilverd && systemctl enable --now resilver-gateway")
         self.look_at(self.node, "resilver-gateway", "resilver-gateway")
         main = self.node.property("resilver-gateway", "MainPID")

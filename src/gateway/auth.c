@@ -5,7 +5,7 @@
  * 1. *out is written in become() alone, from a user of the file as it is now.
  * 2. A file that cannot be read lets nobody in, not even those who are remembered.
  * 3. No lock is held while yescrypt works, which takes hundredths of a second, or PAM is asked,
- * which may take all of its deadline. Whatever the lock guards is looked at anew afterwards.
+ *    which may take all of its deadline. Whatever the lock guards is looked at anew afterwards.
  */
 #include "gateway/auth.h"
 

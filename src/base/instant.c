@@ -9,7 +9,7 @@
 #include "base/env.h"
 
 #define CIM_TEXT_LEN 25U
-#define YEAR_MIN 1970
+#define YEAR_MIN 1 /* .NET and WMI write 0001 and 1601 for "whenever" */
 #define YEAR_MAX 9999
 
 /* The first moment of the year 10000: no form of text can name it. */
@@ -60,7 +60,9 @@ static enum instant_form finish(struct tm *fields, int64_t fraction_us, int64_t 
     fields->tm_isdst = -1;
     time_t seconds = is_local ? mktime(fields) : timegm(fields);
     *out_us = ((int64_t)seconds - east_minutes * 60) * US_PER_S + fraction_us;
-    return *out_us > 0 && *out_us < INSTANT_END_US ? INSTANT_MOMENT : INSTANT_NONE;
+    /* What was before is as long ago as can be said; 0 would be never. */
+    *out_us = *out_us > 0 ? *out_us : 1;
+    return *out_us < INSTANT_END_US ? INSTANT_MOMENT : INSTANT_NONE;
 }
 
 static enum instant_form read_interval(const char *text, int64_t *out_us)

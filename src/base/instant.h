@@ -19,8 +19,8 @@ enum instant_form {
 /*
  * instant_read - "2026-03-01T22:00:00Z", "...+01:00", with or without a fraction (RFC 3339, 5.6),
  * or a CIM datetime, 20260301220000.000000+060 (DSP0004 2.7, 5.2.4; with asterisks for the whole
- * fields microsecond and offset: zero, local time). *out_us is set for a moment, and for an
- * interval to its length.
+ * fields microsecond and offset: zero, local time). *out_us is set for a moment, to 1 for all
+ * before 1970, and for an interval to its length.
  */
 enum instant_form instant_read(const char *text, int64_t *out_us);
 

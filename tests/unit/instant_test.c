@@ -67,12 +67,11 @@ static void moments_of_rfc_3339_are_read(void **state)
         {"2026-03-01T21:00:00.9999999999Z", MARCH_S * US_PER_S + 999999},
         {"2026-03-01T22:00:00.123456+01:00", MARCH_S * US_PER_S + 123456},
         {"1970-01-01T00:00:00.000001Z", 1},
-        {"1969-12-31T23:00:01-01:00", UNTOUCHED},
+        {"1969-12-31T23:00:01-01:00", US_PER_S},
     };
 
     (void)state;
-    expect_moments(moments, ARRAY_COUNT(moments) - 1);
-    expect_none(moments[ARRAY_COUNT(moments) - 1].text); /* the year is before 1970 */
+    expect_moments(moments, ARRAY_COUNT(moments));
 }
 
 static void moments_of_cim_are_read(void **state)
@@ -243,11 +242,23 @@ static void years_end_where_their_four_digits_do(void **state)
     expect_none("9999-12-31T23:59:59-00:01");
     expect_none("99991231235959.000000-001");
     expect_none("9999-12-31T23:59:60Z");
-    expect_none("1970-01-01T00:00:00Z"); /* 0 is never */
-    expect_none("1970-01-01T00:59:59+01:00");
-    expect_none("19700101000000.000000+000");
-    expect_none("1969-12-31T23:59:59Z");
     expect_none("0000-01-01T00:00:00Z");
+}
+
+/* 0 is never, and clients write such moments for "whenever". */
+static void all_before_1970_is_its_first_microsecond(void **state)
+{
+    static const struct moment early[] = {
+        {"1970-01-01T00:00:00Z", 1},      {"1970-01-01T00:59:59+01:00", 1},
+        {"19700101000000.000000+000", 1}, {"1969-12-31T23:59:59Z", 1},
+        {"16010101000000.000000+000", 1}, {"00010101000000.000000+000", 1},
+        {"0001-01-01T00:00:00Z", 1},      {"0001-01-01T00:00:00+23:59", 1},
+    };
+
+    (void)state;
+    expect_moments(early, ARRAY_COUNT(early));
+    expect_none("1601-02-29T00:00:00Z");
+    expect_none("16011301000000.000000+000");
 }
 
 static void what_is_written_is_read_again(void **state)
@@ -325,6 +336,7 @@ int main(void)
         cmocka_unit_test(what_is_no_moment_is_refused),
         cmocka_unit_test(a_text_cut_anywhere_is_refused),
         cmocka_unit_test(years_end_where_their_four_digits_do),
+        cmocka_unit_test(all_before_1970_is_its_first_microsecond),
         cmocka_unit_test(what_is_written_is_read_again),
         cmocka_unit_test(milliseconds_are_written_if_there_are_any),
         cmocka_unit_test(never_and_what_no_calendar_has_are_empty),

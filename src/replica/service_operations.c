@@ -291,6 +291,12 @@ void service_modify(struct service *service, const struct service_asker *asker, 
         service_reply_error(asker, RETURN_INVALID_STATE, &err);
     } else if (check_settings(settings, at->row.hop, &err) < 0) {
         service_reply_error(asker, RETURN_INVALID_PARAMETER, &err);
+    } else if (service_is_pending(service, &at->row.vm)) {
+        /* These were made from the settings as they are, and those may just be changing. */
+        (void)fail(&err, ERR_WRONG_STATE, 0,
+                   "'%s' is being changed just now, and its other host is asked: try again",
+                   at->row.vm_name);
+        service_reply_error(asker, RETURN_IN_USE, &err);
     } else if (relationship_row_copy(&row, &at->row, &err) < 0) {
         service_reply_error(asker, RETURN_OUT_OF_MEMORY, &err);
     } else {

@@ -168,6 +168,30 @@ static void settings_change_when_the_peer_has_them(void **state)
     assert_value(modify(rig, "web2", &settings), RETURN_INVALID_STATE);
 }
 
+/* Each was made from the settings before; the later answer would take the earlier one back. */
+static void settings_are_changed_by_one_at_a_time(void **state)
+{
+    struct rig *rig = *state;
+    struct relationship_settings one;
+    struct relationship_settings other;
+
+    rig_make_replicating(rig, "web1");
+    service_settings_default(&one);
+    other = one;
+    one.interval_s = 900;
+    other.recovery_history = 5;
+    struct rig_reply *first = modify(rig, "web1", &one);
+    assert_value(modify(rig, "web1", &other), RETURN_IN_USE);
+    rig_answer_all(rig);
+    assert_value(first, RETURN_DONE);
+    assert_int_equal(rig_row(rig, "web1", 0)->settings.interval_s, 900);
+    other.interval_s = 900;
+    struct rig_reply *second = modify(rig, "web1", &other);
+    rig_answer_all(rig);
+    assert_value(second, RETURN_DONE);
+    assert_int_equal(rig_row(rig, "web1", 0)->settings.recovery_history, 5);
+}
+
 static void a_removal_tells_the_peer_and_happens_without_it(void **state)
 {
     struct rig *rig = *state;
@@ -515,6 +539,7 @@ int main(void)
         RIG_TEST(what_is_not_known_is_refused),
         RIG_TEST(of_two_creations_at_once_one_wins),
         RIG_TEST(settings_change_when_the_peer_has_them),
+        RIG_TEST(settings_are_changed_by_one_at_a_time),
         RIG_TEST(a_removal_tells_the_peer_and_happens_without_it),
         RIG_TEST(a_removal_ends_the_job_that_waits_and_not_the_one_at_work),
         RIG_TEST(a_revoked_host_may_nothing),

@@ -94,7 +94,7 @@ const struct cim_instance *map_error_of_job(struct arena *arena, const json_t *j
     uint64_t code = map_number(why, "code");
     char id[32];
 
-    if (!json_is_object(why)) {
+    if (code == 0) { /* none, or it tries again */
         return NULL;
     }
     (void)snprintf(id, sizeof id, "%llu", (unsigned long long)code);
@@ -112,7 +112,7 @@ const struct cim_instance *map_error_of_relationship(struct arena *arena,
     uint64_t health = map_number(relationship, "health");
     int hop = (int)json_integer_value(json_object_get(relationship, "hop"));
     const char *vm_id = map_text(json_object_get(relationship, "vm"), "id");
-    const char *reason = map_text(relationship, "reason");
+    const char *reason = map_text(relationship, "health_reason");
     bool is_critical = health == HEALTH_CRITICAL;
 
     if (health != HEALTH_WARNING && !is_critical) {

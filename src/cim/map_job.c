@@ -44,8 +44,10 @@ static const char *code_name(const struct cim_instance *instance, uint64_t code)
 static void set_error(struct cim_instance *instance, const json_t *error)
 {
     uint64_t code = map_number(error, "code");
-    const char *message = map_text(error, "message");
-    const char *summary = json_is_object(error) ? code_name(instance, code) : NULL;
+    /* With 0 it has not failed: why it waits to try again is in its status. */
+    const json_t *failure = code != 0 ? error : NULL;
+    const char *message = map_text(failure, "message");
+    const char *summary = json_is_object(failure) ? code_name(instance, code) : NULL;
 
     map_set_count(instance, "ErrorCode", code, UINT16_MAX);
     cim_set_text(instance, "ErrorDescription", message);

@@ -5,6 +5,7 @@
  * Msvm_ReplicationProvider.
  */
 #include <string.h>
+#include <time.h>
 
 #include "base/number.h"
 #include "cim/map.h"
@@ -59,9 +60,21 @@ const struct cim_provider map_service = {.class_name = "Msvm_ReplicationService"
 /* --- its settings ------------------------------------------------------------------------------
  */
 
+/* From a minute of this host's day, where the offset is that of now. */
+static uint64_t utc_minute(uint64_t local_minute, int64_t now_us)
+{
+    const int64_t day = 24L * 60;
+    time_t now = now_us / US_PER_S;
+    struct tm fields = {0};
+
+    /* What cannot be known of a time zone is no offset. */
+    int64_t east = localtime_r(&now, &fields) != NULL ? fields.tm_gmtoff / 60 : 0;
+    return (uint64_t)((((int64_t)local_minute - east) % day + day) % day);
+}
+
 /* Since when in a day, and how often, statistics begin anew. The time of day has the form of an
  * interval: there is no date to it. */
-static void set_monitoring(struct cim_instance *settings, const json_t *host)
+static void set_monitoring(struct cim_instance *settings, const json_t *host, const struct env *env)
 {
     const json_t *monitoring = json_object_get(host, "monitoring");
 
@@ -69,7 +82,8 @@ static void set_monitoring(struct cim_instance *settings, const json_t *host)
     if (json_is_object(monitoring)) {
         cim_set_number(settings, "MonitoringInterval", map_number(monitoring, "interval_s"));
         cim_set_interval(settings, "MonitoringStartTime",
-                         map_number(monitoring, "start_minute") * 60 * (uint64_t)US_PER_S);
+                         utc_minute(map_number(monitoring, "start_minute"), env_wall_us(env)) * 60 *
+                             (uint64_t)US_PER_S);
     }
 }
 
@@ -96,7 +110,7 @@ static int enumerate_settings(struct cim_request *request, const struct cim_path
     cim_set_text(settings, "CertificateThumbPrint", map_text(host, "fingerprint"));
     cim_set_null(settings, "HttpPort");
     cim_set_null(settings, "HttpsPort");
-    set_monitoring(settings, host);
+    set_monitoring(settings, host, request->env);
     if (port != 0) {
         cim_set_number(settings, "HttpsPort", port);
     }

@@ -363,6 +363,8 @@ static bool fill_vm(struct method *method, json_t *json, enum cim_role role, str
     vm.id = json_string_value(json_object_get(json, "id"));
     vm.name = json_string_value(json_object_get(json, "name"));
     vm.hop = json_integer_value(json_object_get(json, "mode")) == (json_int_t)replica_mode ? 1 : 0;
+    vm.primary_hop =
+        method_vm_relationship(&vm, 0) == NULL && method_vm_relationship(&vm, 1) != NULL;
     if (vm.id == NULL || vm.name == NULL) {
         method_vm_done(&vm);
         return method_refuse(method, METHOD_UNKNOWN, "resilverd's answer has no VM in it");

@@ -85,6 +85,7 @@ struct method_vm {
     const char *id;   /* borrowed from json, as name is */
     const char *name; /* "web1" */
     int hop;          /* of the relationship whose source is here: 1 on a replica, else 0 */
+    int primary_hop;  /* of the one that is meant where none is named: 0, or 1 if that is all */
 };
 
 void method_vm_done(struct method_vm *vm);

@@ -194,7 +194,7 @@ int method_remove_relationship(struct cim_request *request, const struct cim_ins
     (void)on;
     (void)err;
     if (method_take_vm(&method, CIM_ROLE_ADMINISTRATOR, &vm)) {
-        (void)method_ask(&method, "DELETE", method_hop_path(&method, &vm, 0, ""));
+        (void)method_ask(&method, "DELETE", method_hop_path(&method, &vm, vm.primary_hop, ""));
     }
     return 0;
 }

@@ -69,7 +69,7 @@ int method_get_statistics(struct cim_request *request, const struct cim_instance
     (void)on;
     (void)err;
     if (method_take_vm(&method, CIM_ROLE_VIEWER, &vm)) {
-        get_statistics(&method, &vm, 0);
+        get_statistics(&method, &vm, vm.primary_hop);
     }
     return 0;
 }
@@ -107,7 +107,7 @@ int method_reset_statistics(struct cim_request *request, const struct cim_instan
     (void)on;
     (void)err;
     if (method_take_vm(&method, CIM_ROLE_OPERATOR, &vm)) {
-        reset_statistics(&method, &vm, 0);
+        reset_statistics(&method, &vm, vm.primary_hop);
     }
     return 0;
 }

@@ -32,7 +32,7 @@ int method_request_replication_state(struct cim_request *request, const struct c
 
     (void)err;
     if (method_vm_of(&method, on, CIM_ROLE_OPERATOR, &vm)) {
-        request_state(&method, &vm, 0);
+        request_state(&method, &vm, vm.primary_hop);
     }
     return 0;
 }
@@ -44,11 +44,13 @@ int method_request_replication_state_ex(struct cim_request *request, const struc
     struct method method = method_begin(request, in, out);
     CLEANUP(method_vm_done) struct method_vm vm = {0};
     bool is_there = false;
-    int hop = 0; /* of one that is not given: the primary one */
 
     (void)err;
-    if (method_vm_of(&method, on, CIM_ROLE_OPERATOR, &vm) &&
-        method_take_hop(&method, &vm, &is_there, &hop)) {
+    if (!method_vm_of(&method, on, CIM_ROLE_OPERATOR, &vm)) {
+        return 0;
+    }
+    int hop = vm.primary_hop; /* of one that is not given */
+    if (method_take_hop(&method, &vm, &is_there, &hop)) {
         request_state(&method, &vm, hop);
     }
     return 0;

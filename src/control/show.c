@@ -103,8 +103,9 @@ static json_t *show_vm_name(const struct uuid *id, const char *name)
                                 show_put(object, "name", show_text(name)));
 }
 
-/* A VM that only its id is known of. */
-static json_t *find_vm_name(const struct show *show, const struct uuid *id)
+/* By the name that the VM has now: whoever judges by names must not meet an old one. last_name:
+ * what it was called when it was last seen; NULL: nobody has kept it. */
+static json_t *find_vm_name(const struct show *show, const struct uuid *id, const char *last_name)
 {
     struct service_vm vm;
     struct error err = {0};
@@ -114,8 +115,10 @@ static json_t *find_vm_name(const struct show *show, const struct uuid *id)
         return json_null();
     }
     uuid_format(id, text);
-    bool is_there = service_find_vm(show->service, text, &vm, &err) == 0;
-    return show_vm_name(id, is_there ? vm.name : text);
+    if (service_find_vm(show->service, text, &vm, &err) == 0) {
+        return show_vm_name(id, vm.name);
+    }
+    return show_vm_name(id, last_name != NULL ? last_name : text);
 }
 
 /* --- replies --------------------------------------------------------------------------------- */
@@ -206,8 +209,12 @@ static json_t *show_open_job(const struct show *show, const struct relationship_
     return json_null();
 }
 
-static bool put_relationship_state(json_t *object, const struct relationship_row *row)
+static bool put_relationship_state(json_t *object, const struct show *show,
+                                   const struct relationship_row *row)
 {
+    char health_reason[ERROR_MESSAGE_MAX];
+
+    service_health_reason(show->service, row, health_reason, sizeof health_reason);
     return show_put(object, "hop", show_number(row->hop)) &&
            show_put(object, "role", show_number(row->role)) &&
            show_put(object, "role_name", show_text(relationship_role_name(row->role))) &&
@@ -215,6 +222,7 @@ static bool put_relationship_state(json_t *object, const struct relationship_row
            show_put(object, "state_name", show_text(replication_state_name(row->state))) &&
            show_put(object, "health", show_number(row->health)) &&
            show_put(object, "health_name", show_text(replication_health_name(row->health))) &&
+           show_put(object, "health_reason", show_text(health_reason)) &&
            show_put(object, "reason", show_text(row->reason));
 }
 
@@ -230,8 +238,8 @@ json_t *show_relationship(const struct show *show, const struct relationship_row
 {
     json_t *object = json_object();
 
-    return complete(object, show_put(object, "vm", show_vm_name(&row->vm, row->vm_name)) &&
-                                put_relationship_state(object, row) &&
+    return complete(object, show_put(object, "vm", find_vm_name(show, &row->vm, row->vm_name)) &&
+                                put_relationship_state(object, show, row) &&
                                 show_put(object, "peer", show_text(row->peer)) &&
                                 put_relationship_times(object, row) &&
                                 show_put(object, "generation", show_number(row->generation)) &&
@@ -241,11 +249,12 @@ json_t *show_relationship(const struct show *show, const struct relationship_row
                                 show_put(object, "disks", show_relationship_disks(row)));
 }
 
-json_t *show_no_relationship(const struct show *show, const struct uuid *vm, uint8_t hop)
+json_t *show_no_relationship(const struct show *show, const struct uuid *vm, const char *vm_name,
+                             uint8_t hop)
 {
     json_t *object = json_object();
 
-    return complete(object, show_put(object, "vm", find_vm_name(show, vm)) &&
+    return complete(object, show_put(object, "vm", find_vm_name(show, vm, vm_name)) &&
                                 show_put(object, "hop", show_number(hop)) &&
                                 show_put(object, "state", show_number(STATE_DISABLED)) &&
                                 show_put(object, "state_name",
@@ -389,13 +398,14 @@ json_t *show_job(const struct show *show, const struct job_row *row)
     bool is_complete = show_put(object, "progress", progress);
     is_complete = show_put(object, "report", report) && is_complete;
 
-    return complete(object, is_complete && show_put(object, "id", show_id(&row->id)) &&
-                                show_put(object, "sequence", show_number(row->sequence)) &&
-                                show_put(object, "vm", show_vm_name(&row->vm, row->vm_name)) &&
-                                show_put(object, "hop", show_number(row->hop)) &&
-                                show_put(object, "owner", show_text(row->owner)) &&
-                                put_job_state(object, row) && put_job_times(object, show, row) &&
-                                show_put(object, "error", show_job_error(row)));
+    return complete(object,
+                    is_complete && show_put(object, "id", show_id(&row->id)) &&
+                        show_put(object, "sequence", show_number(row->sequence)) &&
+                        show_put(object, "vm", find_vm_name(show, &row->vm, row->vm_name)) &&
+                        show_put(object, "hop", show_number(row->hop)) &&
+                        show_put(object, "owner", show_text(row->owner)) &&
+                        put_job_state(object, row) && put_job_times(object, show, row) &&
+                        show_put(object, "error", show_job_error(row)));
 }
 
 /* --- hosts ----------------------------------------------------------------------------------- */
@@ -479,7 +489,7 @@ json_t *show_event(const struct show *show, const struct event_row *row)
                                 show_put(object, "code", show_number(row->code)) &&
                                 show_put(object, "level",
                                          show_text(log_level_name((enum log_level)row->level))) &&
-                                show_put(object, "vm", find_vm_name(show, &row->vm)) &&
+                                show_put(object, "vm", find_vm_name(show, &row->vm, NULL)) &&
                                 show_put(object, "hop", show_number(row->hop)) &&
                                 show_put(object, "job", show_id(&row->job)) &&
                                 show_put(object, "what", show_text(row->what)) &&

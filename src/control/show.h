@@ -37,7 +37,8 @@ json_t *show_error(enum return_value value, const struct error *err);
 json_t *show_vm(const struct show *show, const struct service_vm *vm);
 json_t *show_relationship(const struct show *show, const struct relationship_row *row);
 /* Of one that is gone, for those who watch. */
-json_t *show_no_relationship(const struct show *show, const struct uuid *vm, uint8_t hop);
+json_t *show_no_relationship(const struct show *show, const struct uuid *vm, const char *vm_name,
+                             uint8_t hop);
 json_t *show_job(const struct show *show, const struct job_row *row);
 json_t *show_peer(const struct host_row *row);
 json_t *show_pairing(const struct pairing *pairing);

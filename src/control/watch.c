@@ -21,7 +21,8 @@ struct change {
     enum service_subject subject;
     struct uuid id;
     uint8_t hop;
-    struct event_row *event; /* owned; of SUBJECT_EVENT */
+    char vm_name[VM_NAME_MAX]; /* of SUBJECT_RELATIONSHIP */
+    struct event_row *event;   /* owned; of SUBJECT_EVENT */
 };
 
 struct watcher {
@@ -88,6 +89,9 @@ static struct change *change_new(const struct service_change *from)
         return NULL;
     }
     *change = (struct change){.subject = from->subject, .id = from->id, .hop = from->hop};
+    if (from->vm_name != NULL) {
+        (void)snprintf(change->vm_name, sizeof change->vm_name, "%s", from->vm_name);
+    }
     if (from->subject == SUBJECT_EVENT) {
         change->event = malloc(sizeof *change->event);
         if (change->event == NULL) {
@@ -163,7 +167,7 @@ static json_t *show_changed_relationship(const struct show *show, const struct c
     uuid_format(&change->id, id);
     if (change->hop > 1 || service_find_vm(show->service, id, &vm, &err) < 0 ||
         vm.relationships[change->hop] == NULL) {
-        return show_no_relationship(show, &change->id, change->hop);
+        return show_no_relationship(show, &change->id, change->vm_name, change->hop);
     }
     return show_relationship(show, vm.relationships[change->hop]);
 }

@@ -34,7 +34,8 @@ struct service_change {
     enum service_subject subject;
     struct uuid id;
     uint8_t hop;
-    const struct event_row *event; /* borrowed for the call */
+    const char *vm_name;           /* of a relationship; borrowed for the call */
+    const struct event_row *event; /* the same */
 };
 
 struct service_config {
@@ -189,6 +190,10 @@ const struct job_row *service_find_job(const struct service *service, const stru
 
 /* The progress of a job whose session runs; NULL: none does. */
 const struct progress *service_job_progress(const struct service *service, const struct uuid *id);
+
+/* service_health_reason - why its health is not better, in sentences; "" when nothing is wrong. */
+void service_health_reason(const struct service *service, const struct relationship_row *row,
+                           char *out, size_t size_bytes);
 
 /* The statistics of the interval that now is in. */
 const struct statistics_row *service_statistics(const struct service *service,

@@ -222,6 +222,9 @@ void service_end_job(struct service *service, struct service_job *job, enum job_
 void service_suspend_job(struct service *service, struct service_job *job,
                          struct service_job *stop_job);
 void service_resume_job(struct service *service, struct service_job *job);
+
+/* Set the start of a job that waits: 0, or a moment. */
+void service_plan_job(struct service *service, struct service_job *job, int64_t start_us);
 /* One whose session is being suspended: it goes on when that has stopped. */
 void service_resume_stopping(struct service *service, struct service_relationship *at,
                              struct service_job *job);

@@ -204,6 +204,13 @@ void service_forget_ended(struct service *service)
 
 /* --- ending ---------------------------------------------------------------------------------- */
 
+/* What the try before was stopped by. */
+static void clear_error(struct service_job *job)
+{
+    job->row.error_kind = 0;
+    job->row.error[0] = '\0';
+}
+
 static void set_error(struct service_job *job, const struct error *err)
 {
     job->row.error_kind = (uint16_t)err->kind;
@@ -408,6 +415,7 @@ static void start_job(struct service *service, struct service_job *job)
         job->has_progress = false;
         job->row.state = JOB_RUNNING;
         job->row.next_try_us = 0;
+        clear_error(job);
         job->row.changed_us = service_now(service);
         job->row.started_us = is_first ? job->row.changed_us : job->row.started_us;
         set_status(job, "connecting");
@@ -658,6 +666,17 @@ void service_resume_job(struct service *service, struct service_job *job)
     job->row.next_try_us = 0;
     job->row.changed_us = service_now(service);
     set_status(job, "waits for its turn");
+    service_keep_job(service, job);
+}
+
+void service_plan_job(struct service *service, struct service_job *job, int64_t start_us)
+{
+    assert(job->phase == PHASE_WAITING);
+    job->row.scheduled_us = start_us;
+    if (start_us > service_now(service)) {
+        job->row.state = JOB_NEW;
+        set_status(job, "waits for its start");
+    }
     service_keep_job(service, job);
 }
 

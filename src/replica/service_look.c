@@ -305,6 +305,18 @@ const struct job_row *service_find_job(const struct service *service, const stru
     return job == NULL ? NULL : &job->row;
 }
 
+void service_health_reason(const struct service *service, const struct relationship_row *row,
+                           char *out, size_t size_bytes)
+{
+    const struct service_relationship *at = service_find_relationship(service, &row->vm, row->hop);
+
+    assert(size_bytes > 0);
+    out[0] = '\0';
+    if (at != NULL) {
+        (void)relationship_health(row, &at->statistics, service_now(service), out, size_bytes);
+    }
+}
+
 const struct progress *service_job_progress(const struct service *service, const struct uuid *id)
 {
     const struct service_job *job = service_find_job_of(service, id);

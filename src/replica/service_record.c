@@ -22,8 +22,10 @@ static void tell(const struct service *service, const struct service_change *cha
 
 static void tell_relationship(const struct service *service, const struct relationship_row *row)
 {
-    tell(service,
-         &(struct service_change){.subject = SUBJECT_RELATIONSHIP, .id = row->vm, .hop = row->hop});
+    tell(service, &(struct service_change){.subject = SUBJECT_RELATIONSHIP,
+                                           .id = row->vm,
+                                           .hop = row->hop,
+                                           .vm_name = row->vm_name});
 }
 
 static void tell_job(const struct service *service, const struct job_row *row)
@@ -172,6 +174,7 @@ int service_delete_relationship(struct service *service, struct service_relation
     struct relationship_row key = {.vm = at->row.vm, .hop = at->row.hop};
     uint32_t index = 0;
 
+    (void)snprintf(key.vm_name, sizeof key.vm_name, "%s", at->row.vm_name);
     if (store_remove_relationship(service->config.store, &key.vm, key.hop, err) < 0) {
         return -1;
     }

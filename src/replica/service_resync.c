@@ -165,8 +165,7 @@ static void resync_open(struct service *service, const struct service_asker *ask
             return; /* what cannot be saved does not happen */
         }
         service_resume_job(service, job);
-        job->row.scheduled_us = start_us;
-        service_keep_job(service, job);
+        service_plan_job(service, job, start_us);
         service_start_due(service);
         service_reply_started(asker, &job->row.id);
         return;
@@ -176,7 +175,8 @@ static void resync_open(struct service *service, const struct service_asker *ask
         service_reply_started(asker, &job->row.id);
         return;
     }
-    if (job->phase != PHASE_WAITING || job->row.started_us != 0) {
+    bool is_planned = job->row.scheduled_us > service_now(service);
+    if (job->phase != PHASE_WAITING || (job->row.started_us != 0 && !is_planned)) {
         uuid_format(&job->row.id, id);
         (void)fail(&err, ERR_WRONG_STATE, 0,
                    "job %s (%s) holds '%s': wait for it ('resilver job watch %.8s'), or cancel it",

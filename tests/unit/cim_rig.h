@@ -32,7 +32,8 @@
 #define RELATIONSHIP(id, name, hop, role, state, health, peer, disks)                              \
     "{" VM_OF(id,                                                                                  \
               name) ", \"hop\": " hop ", \"role\": " role ", \"state\": " state                    \
-                    ", \"health\": " health ", \"reason\": \"so it is\", \"peer\": \"" peer        \
+                    ", \"health\": " health                                                        \
+                    ", \"reason\": \"\", \"health_reason\": \"so it is\", \"peer\": \"" peer       \
                     "\", \"created\": \"2026-01-02T03:04:05Z\", \"last_replication\": "            \
                     "\"2026-03-01T21:00:00Z\", \"last_apply\": \"2026-03-01T21:00:01Z\", "         \
                     "\"last_try\": null, \"job\": null, \"settings\": {\"recovery_history\": "     \

@@ -270,6 +270,14 @@ int service_remove_authorization(struct service *service, const struct caller *c
 
 /* --- what it knows ---------------------------------------------------------------------------- */
 
+void service_health_reason(const struct service *s, const struct relationship_row *row, char *out,
+                           size_t size_bytes)
+{
+    (void)s;
+    (void)snprintf(out, size_bytes, "%s",
+                   row->health > HEALTH_OK ? "it has a reason for its health" : "");
+}
+
 uint32_t service_vm_count(const struct service *service)
 {
     (void)service;

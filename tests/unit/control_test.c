@@ -590,7 +590,7 @@ static void assert_members(const json_t *object, const char *names)
     "id sequence type type_name state state_name vm hop owner submitted scheduled_start started "  \
     "ended changed elapsed_s percent attempts next_try status cancellable error progress report"
 #define MEMBERS_RELATIONSHIP                                                                       \
-    "vm hop role role_name state state_name health health_name reason peer created "               \
+    "vm hop role role_name state state_name health health_name health_reason reason peer created " \
     "last_replication last_apply last_try generation folder job settings disks"
 
 static void objects_have_the_members_of_control_md(void **state)

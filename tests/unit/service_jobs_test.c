@@ -293,6 +293,42 @@ static void resynchronize_goes_on_with_what_is_suspended(void **state)
     assert_non_null(rig_session_of(rig, &job));
 }
 
+/* Until its new start it is planned like any other, and can be moved. */
+static void what_is_suspended_can_be_given_a_start_and_another(void **state)
+{
+    struct rig *rig = *state;
+
+    rig_make_replicating(rig, "web1");
+    struct uuid job = rig_begin_resync(rig, "web1");
+    (void)rig_request_job(rig, &job, 3);
+    rig_end(rig, &job, ERR_CANCELLED);
+    struct rig_reply *planned = rig_resync(rig, "web1", rig_start_text(rig, 2 * RIG_HOUR_US));
+    assert_value(planned, RETURN_JOB_STARTED);
+    assert_int_equal(rig_job(rig, &job)->state, JOB_NEW);
+    assert_null(rig_session_of(rig, &job));
+    struct rig_reply *moved = rig_resync(rig, "web1", rig_start_text(rig, RIG_HOUR_US));
+    assert_value(moved, RETURN_DONE);
+    assert_true(uuid_equal(job_of(moved), &job));
+    rig_pass(rig, RIG_HOUR_US);
+    assert_int_equal(rig_job(rig, &job)->state, JOB_RUNNING);
+    assert_non_null(rig_session_of(rig, &job));
+    assert_value(rig_resync(rig, "web1", NULL), RETURN_IN_USE);
+}
+
+/* What went wrong before is no error of a job that runs. */
+static void a_try_that_runs_has_no_error_of_the_one_before(void **state)
+{
+    struct rig *rig = *state;
+
+    rig_make_replicating(rig, "web1");
+    struct uuid job = rig_begin_resync(rig, "web1");
+    rig_end(rig, &job, ERR_PEER);
+    assert_true(rig_job(rig, &job)->error[0] != '\0');
+    rig_pass(rig, RIG_HOUR_US);
+    assert_non_null(rig_session_of(rig, &job));
+    assert_string_equal(rig_job(rig, &job)->error, "");
+}
+
 static void cancelling_one_at_work_ends_with_its_session(void **state)
 {
     struct rig *rig = *state;
@@ -612,6 +648,8 @@ int main(void)
         RIG_TEST(one_that_is_resumed_before_it_has_stopped_goes_on),
         RIG_TEST(one_that_is_being_suspended_can_be_resumed),
         RIG_TEST(resynchronize_goes_on_with_what_is_suspended),
+        RIG_TEST(what_is_suspended_can_be_given_a_start_and_another),
+        RIG_TEST(a_try_that_runs_has_no_error_of_the_one_before),
         RIG_TEST(cancelling_one_at_work_ends_with_its_session),
         RIG_TEST(cancelling_an_initial_copy_makes_a_job_of_its_type),
         RIG_TEST(a_stop_that_came_too_late_does_not_undo_what_was_done),
